@@ -1,0 +1,106 @@
+//! A value that a forked child replaces by a fresh one.
+//!
+//! In a child, whatever an ancestor's threads were doing to the old value will never be finished: its locks may be held
+//! for ever. So the child never touches it again: the first look in a new epoch publishes a fresh value, and the old one
+//! is leaked on purpose (dropping it could wait for those locks, and it costs the child a few hundred bytes once).
+#![allow(unsafe_code, reason = "a hand-made atomic pointer; each block carries its argument")]
+
+use raddle_sys::fork;
+use std::fmt;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+struct Entry<T> {
+    epoch: u32,
+    value: T,
+}
+
+/// Holds one `T` per process: see the module's description.
+///
+/// Look-ups are wait-free. Safe across threads and forks.
+///
+/// ```
+/// use raddle_sync::ForkCell;
+///
+/// let cell = ForkCell::new(String::from("parent"));
+/// assert_eq!(cell.get(|| String::from("child")), "parent");
+/// ```
+pub struct ForkCell<T> {
+    current: AtomicPtr<Entry<T>>,
+}
+
+// SAFETY: the cell owns its entries and hands out shared references only, as a Box<T> behind a lock-free pointer would.
+unsafe impl<T: Send + Sync> Send for ForkCell<T> {}
+// SAFETY: as above; `get` may run on several threads at once, so T must be Sync.
+unsafe impl<T: Send + Sync> Sync for ForkCell<T> {}
+
+impl<T> ForkCell<T> {
+    /// A cell that holds `value` for the current process.
+    #[must_use]
+    pub fn new(value: T) -> Self {
+        Self { current: AtomicPtr::new(Self::entry(value)) }
+    }
+
+    fn entry(value: T) -> *mut Entry<T> {
+        Box::into_raw(Box::new(Entry { epoch: fork::epoch(), value }))
+    }
+
+    /// This process's value, made by `fresh` when the one at hand is an ancestor's.
+    pub fn get(&self, fresh: impl FnOnce() -> T) -> &T {
+        let found = self.current.load(Ordering::Acquire);
+        // SAFETY: entries are freed by `drop` only, which has the cell to itself; so `found` lives as long as `self`.
+        let entry = unsafe { &*found };
+        if entry.epoch == fork::epoch() { &entry.value } else { self.replace(found, fresh()) }
+    }
+
+    /// This process's value, if it has one already.
+    pub fn peek(&self) -> Option<&T> {
+        // SAFETY: as in `get`.
+        let entry = unsafe { &*self.current.load(Ordering::Acquire) };
+        (entry.epoch == fork::epoch()).then_some(&entry.value)
+    }
+
+    #[cold]
+    fn replace(&self, stale: *mut Entry<T>, fresh: T) -> &T {
+        let mine = Self::entry(fresh);
+        let winner = match self.current.compare_exchange(stale, mine, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => mine,
+            Err(other) => {
+                // SAFETY: `mine` was made above and never published.
+                drop(unsafe { Box::from_raw(mine) });
+                other
+            }
+        };
+        // SAFETY: published entries live as long as `self`.
+        unsafe { &(*winner).value }
+    }
+}
+
+impl<T> Drop for ForkCell<T> {
+    fn drop(&mut self) {
+        let entry = *self.current.get_mut();
+        // SAFETY: `&mut self` means that nobody looks at it; an ancestor's value is leaked, see the module.
+        unsafe {
+            if (*entry).epoch == fork::epoch() {
+                drop(Box::from_raw(entry));
+            }
+        }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for ForkCell<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("ForkCell").field(&self.peek()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_value_stays_while_nobody_forks() {
+        let cell = ForkCell::new(1);
+        assert_eq!(*cell.get(|| 2), 1);
+        assert_eq!(cell.peek(), Some(&1));
+    }
+}
