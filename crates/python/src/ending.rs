@@ -1,0 +1,66 @@
+//! The end of the interpreter: every pool is known, and ended before the threads' time is over.
+
+use crate::interpreter::sleep;
+use crate::job;
+use crate::runtime::PythonRuntime;
+use pyo3::prelude::*;
+use raddle_pool::Pool;
+use raddle_sync::{ForkCell, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Weak};
+
+/// Closed once the interpreter ends: no thread of Raddle's own attaches afterwards, and no executor takes new tasks.
+static GATE_CLOSED: AtomicBool = AtomicBool::new(false);
+
+pub(crate) fn gate_is_closed() -> bool {
+    GATE_CLOSED.load(Ordering::Acquire)
+}
+
+type Registry = Mutex<Vec<Weak<Pool<PythonRuntime>>>>;
+
+static POOLS: LazyLock<ForkCell<Registry>> = LazyLock::new(|| ForkCell::new(Mutex::new(Vec::new())));
+
+pub(crate) fn prepare() {
+    LazyLock::force(&POOLS);
+}
+
+fn pools() -> &'static Registry {
+    POOLS.get(|| Mutex::new(Vec::new()))
+}
+
+/// Remembers a pool until the interpreter ends.
+pub(crate) fn register(pool: &Arc<Pool<PythonRuntime>>) {
+    let mut pools = pools().lock();
+    if pools.len() == pools.capacity() {
+        pools.retain(|pool| pool.strong_count() > 0);
+    }
+    pools.push(Arc::downgrade(pool));
+}
+
+/// Ends every pool of the process: waits for their tasks, or cancels what has not begun and waits for nothing.
+///
+/// Arguments: `cancel`, whether the program is being interrupted.
+/// Raises what a signal handler raises while it waits; then everything is cancelled.
+#[pyfunction]
+pub(crate) fn finish_pools(py: Python<'_>, cancel: bool) -> PyResult<()> {
+    GATE_CLOSED.store(true, Ordering::Release);
+    let live: Vec<_> = pools().lock().iter().filter_map(Weak::upgrade).collect();
+    if !cancel {
+        live.iter().for_each(Pool::drain);
+        let waited =
+            live.iter().try_for_each(|pool| sleep(py, None, |until| pool.wait_ended(until)).map(drop));
+        if waited.is_ok() {
+            return Ok(());
+        }
+        cancel_each(py, &live);
+        return waited;
+    }
+    cancel_each(py, &live);
+    Ok(())
+}
+
+fn cancel_each(py: Python<'_>, pools: &[Arc<Pool<PythonRuntime>>]) {
+    for pool in pools {
+        job::cancel_all(py, pool);
+    }
+}

@@ -1,0 +1,271 @@
+//! The unsafe corner: what the binding library has no safe call for.
+#![allow(unsafe_code, reason = "calls into CPython's C interface; each block carries its argument")]
+
+use pyo3::exceptions::PyBaseException;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyIterator, PyString, PyTuple, PyType};
+
+unsafe extern "C-unwind" {
+    fn PyObject_Call(
+        callable: *mut ffi::PyObject,
+        args: *mut ffi::PyObject,
+        kwargs: *mut ffi::PyObject,
+    ) -> *mut ffi::PyObject;
+    fn PyIter_Next(iterator: *mut ffi::PyObject) -> *mut ffi::PyObject;
+    /// Takes arguments up to a null pointer.
+    fn PyObject_CallFunctionObjArgs(callable: *mut ffi::PyObject, ...) -> *mut ffi::PyObject;
+}
+
+/// Keeps a dying thread from unwinding Raddle's frames.
+///
+/// Up to `CPython` 3.13 a daemon thread that asks for the interpreter during finalization is ended by `pthread_exit`,
+/// which unwinds the stack: the Rust frames above would turn that into an abort of the whole process. From 3.14 on
+/// `CPython` lets such threads hang instead; this does the same for the older ones. The process is ending anyway.
+///
+/// So the user's code, and Raddle's own Python code that may wait, is called through this module; the binding library guards
+/// the calls that attach and detach in the same way. What is left are destructors that run while Raddle drops a reference.
+struct HangOnUnwind;
+
+impl Drop for HangOnUnwind {
+    fn drop(&mut self) {
+        loop {
+            std::thread::park();
+        }
+    }
+}
+
+fn guarded(call: impl FnOnce() -> *mut ffi::PyObject) -> *mut ffi::PyObject {
+    raddle_sync::assert_unlocked();
+    let guard = HangOnUnwind;
+    let result = call();
+    std::mem::forget(guard);
+    result
+}
+
+/// How a call ended.
+pub(crate) type CallResult = Result<Py<PyAny>, Py<PyBaseException>>;
+
+fn outcome(py: Python<'_>, result: *mut ffi::PyObject) -> CallResult {
+    // SAFETY: the C interface returns a new reference, or null with an exception set.
+    match unsafe { Bound::from_owned_ptr_or_err(py, result) } {
+        Ok(value) => Ok(value.unbind()),
+        Err(error) => Err(error.into_value(py)),
+    }
+}
+
+/// `callable(*args, **kwargs)`, for code of the user's that may run for long.
+pub(crate) fn call(
+    callable: &Bound<'_, PyAny>,
+    args: &Bound<'_, PyTuple>,
+    kwargs: Option<&Bound<'_, PyDict>>,
+) -> CallResult {
+    let kwargs = kwargs.map_or(std::ptr::null_mut(), Bound::as_ptr);
+    // SAFETY: all three are live objects of the right types (or null for kwargs), and the thread is attached.
+    outcome(callable.py(), guarded(|| unsafe { PyObject_Call(callable.as_ptr(), args.as_ptr(), kwargs) }))
+}
+
+/// `callable(arg)`, likewise.
+pub(crate) fn call_one(callable: &Bound<'_, PyAny>, arg: &Bound<'_, PyAny>) -> CallResult {
+    let end = std::ptr::null_mut::<ffi::PyObject>();
+    // SAFETY: both are live objects, the arguments end with null, and the thread is attached.
+    outcome(
+        callable.py(),
+        guarded(|| unsafe { PyObject_CallFunctionObjArgs(callable.as_ptr(), arg.as_ptr(), end) }),
+    )
+}
+
+/// `callable(*args)` as a `PyResult`, for Raddle's own Python code.
+pub(crate) fn invoke<'py, A>(callable: &Bound<'py, PyAny>, args: A) -> PyResult<Bound<'py, PyAny>>
+where
+    A: IntoPyObject<'py, Target = PyTuple, Output = Bound<'py, PyTuple>>,
+    PyErr: From<A::Error>,
+{
+    let py = callable.py();
+    match call(callable, &args.into_pyobject(py)?, None) {
+        Ok(value) => Ok(value.into_bound(py)),
+        Err(exception) => Err(PyErr::from_value(exception.into_bound(py).into_any())),
+    }
+}
+
+/// The iterator's next item, or None at its end.
+pub(crate) fn next<'py>(iterator: &Bound<'py, PyIterator>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = iterator.py();
+    // SAFETY: a live iterator, and the thread is attached; a new reference, or null at the end or with an exception set.
+    let item = guarded(|| unsafe { PyIter_Next(iterator.as_ptr()) });
+    // SAFETY: as above.
+    match unsafe { Bound::from_owned_ptr_or_opt(py, item) } {
+        Some(item) => Ok(Some(item)),
+        None => PyErr::take(py).map_or(Ok(None), Err),
+    }
+}
+
+/// A copy of the calling thread's current context (`contextvars.copy_context()`).
+pub(crate) fn copy_current_context(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    // SAFETY: returns a new reference, or null with an exception set.
+    unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContext_CopyCurrent()) }
+}
+
+/// A context without variables.
+pub(crate) fn new_context(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    // SAFETY: returns a new reference, or null with an exception set.
+    unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContext_New()) }
+}
+
+/// A copy of a context.
+pub(crate) fn copy_context<'py>(context: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: checks the type itself; returns a new reference, or null with an exception set.
+    unsafe { Bound::from_owned_ptr_or_err(context.py(), ffi::PyContext_Copy(context.as_ptr())) }
+}
+
+/// Runs `body` inside `context`.
+pub(crate) fn in_context<R>(context: &Bound<'_, PyAny>, body: impl FnOnce() -> R) -> PyResult<R> {
+    let py = context.py();
+    // SAFETY: checks the type itself; the thread is attached.
+    if unsafe { ffi::PyContext_Enter(context.as_ptr()) } < 0 {
+        return Err(PyErr::fetch(py));
+    }
+    let result = body();
+    // SAFETY: entered above, and `body` leaves the contexts that it enters.
+    if unsafe { ffi::PyContext_Exit(context.as_ptr()) } < 0 {
+        return Err(PyErr::fetch(py));
+    }
+    Ok(result)
+}
+
+/// Makes an instance of a class by its native constructor alone, past `__init__` and the metaclass: a tenth of the time
+/// of calling the class.
+pub(crate) struct Constructor {
+    class: Py<PyType>,
+    construct: ffi::newfunc,
+    no_args: Py<PyTuple>,
+}
+
+impl Constructor {
+    /// For a class whose `__new__` is native and takes no arguments.
+    pub(crate) fn new(class: &Bound<'_, PyType>) -> PyResult<Self> {
+        // SAFETY: the class is a heap type, for which any slot may be asked.
+        let slot = unsafe { ffi::PyType_GetSlot(class.as_type_ptr(), ffi::Py_tp_new) };
+        if slot.is_null() {
+            return Err(PyErr::fetch(class.py()));
+        }
+        // SAFETY: Py_tp_new holds a `newfunc`.
+        let construct = unsafe { std::mem::transmute::<*mut std::ffi::c_void, ffi::newfunc>(slot) };
+        Ok(Self { class: class.clone().unbind(), construct, no_args: PyTuple::empty(class.py()).unbind() })
+    }
+
+    pub(crate) fn make<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let class = self.class.bind(py).as_type_ptr();
+        // SAFETY: the class's own constructor with the arguments it expects; a new reference, or null with an error.
+        unsafe {
+            let instance = (self.construct)(class, self.no_args.as_ptr(), std::ptr::null_mut());
+            Bound::from_owned_ptr_or_err(py, instance)
+        }
+    }
+}
+
+/// Sets or deletes an attribute as `object` does.
+pub(crate) fn set_attribute(
+    object: &Bound<'_, PyAny>,
+    name: &Bound<'_, PyString>,
+    value: Option<&Bound<'_, PyAny>>,
+) -> PyResult<()> {
+    let value = value.map_or(std::ptr::null_mut(), Bound::as_ptr);
+    // SAFETY: live objects, the name a string; a null value deletes.
+    match unsafe { ffi::PyObject_GenericSetAttr(object.as_ptr(), name.as_ptr(), value) } {
+        0 => Ok(()),
+        _ => Err(PyErr::fetch(object.py())),
+    }
+}
+
+/// Takes an object out of the garbage collector's sight, as `CPython` does with tuples of atoms: see [`track`].
+pub(crate) fn untrack(object: &Bound<'_, PyAny>) {
+    // SAFETY: called with instances of garbage-collected classes only, by their maker, before anybody else has them.
+    unsafe { ffi::PyObject_GC_UnTrack(object.as_ptr().cast()) };
+}
+
+/// Puts it back into sight. To be called once for each [`untrack`].
+pub(crate) fn track(object: &Bound<'_, PyAny>) {
+    // SAFETY: a fully made instance of a garbage-collected class that is not tracked: the caller sees to it.
+    unsafe { ffi::PyObject_GC_Track(object.as_ptr().cast()) };
+}
+
+/// Whether an object refers to others as far as the garbage collector is concerned. (Not whether the collector looks at it
+/// now: a dictionary of numbers is out of its sight until it holds something else.)
+pub(crate) fn may_be_in_a_cycle(object: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: the type of a live object.
+    unsafe { ffi::PyType_HasFeature(ffi::Py_TYPE(object.as_ptr()), ffi::Py_TPFLAGS_HAVE_GC) != 0 }
+}
+
+/// The code object of a Python function, which names it without keeping its closure alive; None for other callables.
+pub(crate) fn code_of<'py>(callable: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+    // SAFETY: checked to be a function, whose code is a borrowed reference.
+    unsafe {
+        if ffi::PyFunction_Check(callable.as_ptr()) == 0 {
+            return None;
+        }
+        let code = ffi::PyFunction_GetCode(callable.as_ptr());
+        Bound::from_borrowed_ptr_or_opt(callable.py(), code)
+    }
+}
+
+/// Raises `class` in the thread with this identity at its next bytecode; None withdraws what has not been raised yet.
+pub(crate) fn set_async_exception(_py: Python<'_>, thread: u64, class: Option<&Bound<'_, PyType>>) {
+    let class = class.map_or(std::ptr::null_mut(), Bound::as_ptr);
+    // SAFETY: the thread is attached; an identity of no thread is ignored, a null class clears.
+    unsafe { ffi::PyThreadState_SetAsyncExc(thread.cast_signed(), class) };
+}
+
+/// The signal of Ctrl-C, the same number on every Unix.
+pub(crate) const SIGINT: i32 = 2;
+
+/// Lets the signal handler run again later: a signal that was turned into an exception at a place that can't raise.
+pub(crate) fn trip_signal(signal: i32) {
+    // SAFETY: may be called at any time, even without the interpreter.
+    unsafe { ffi::PyErr_SetInterruptEx(signal) };
+}
+
+/// A reference that is set at most once: one pointer, and setting it costs one instruction, where a `OnceLock` goes
+/// through its slow path each time.
+#[derive(Default)]
+pub(crate) struct OnceRef(std::sync::atomic::AtomicPtr<ffi::PyObject>);
+
+impl OnceRef {
+    /// Sets it unless it is set already.
+    pub(crate) fn set(&self, value: Py<PyAny>) {
+        use std::sync::atomic::Ordering;
+        let pointer = value.into_ptr();
+        if self
+            .0
+            .compare_exchange(std::ptr::null_mut(), pointer, Ordering::AcqRel, Ordering::Acquire)
+            .is_err()
+        {
+            // SAFETY: the reference that `into_ptr` gave away, taken back.
+            drop(unsafe { std::mem::transmute::<*mut ffi::PyObject, Py<PyAny>>(pointer) });
+        }
+    }
+
+    /// The reference, without taking another one.
+    pub(crate) fn peek(&self) -> Option<&Py<PyAny>> {
+        let pointer = self.0.load(std::sync::atomic::Ordering::Acquire);
+        if pointer.is_null() {
+            return None;
+        }
+        // SAFETY: `Py` is transparent over a non-null pointer; once set, it never changes before the drop.
+        Some(unsafe { &*self.0.as_ptr().cast::<Py<PyAny>>() })
+    }
+
+    pub(crate) fn get<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.peek().map(|value| value.bind(py).clone())
+    }
+}
+
+impl Drop for OnceRef {
+    fn drop(&mut self) {
+        let pointer = *self.0.get_mut();
+        if !pointer.is_null() {
+            // SAFETY: the reference that `set` stored, taken back.
+            drop(unsafe { std::mem::transmute::<*mut ffi::PyObject, Py<PyAny>>(pointer) });
+        }
+    }
+}

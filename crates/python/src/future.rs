@@ -1,0 +1,576 @@
+//! The one `Future`.
+//!
+//! The Python class `raddle.futures.Future` inherits from this one first and from `concurrent.futures.Future` second, so
+//! that it is an instance of both while its state lives here. The stdlib's private fields (`_condition`, `_waiters`,
+//! `_state`, …) are views: nothing of them exists until somebody reaches for them, and once `_condition` does, whoever
+//! ends the future takes it and tells `_waiters`, as the stdlib's code expects.
+//!
+//! A future that a task is waiting behind can't be part of a cycle of references before it has a callback, a view, an
+//! attribute or an outcome that can. Until then the garbage collector does not look at it: a hundred thousand queued
+//! futures would otherwise be walked again and again while they are submitted. (An attribute set through `vars(future)`
+//! escapes its notice.)
+//!
+//! The file is long because a class has one `#[pymethods]` block.
+
+use crate::ffi::{self, CallResult};
+use crate::interpreter::{self, deadline, error, names};
+use crate::observer::{Observer, call_back};
+use crate::views::Views;
+use crate::worker::Worker;
+use pyo3::exceptions::{PyBaseException, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use pyo3::{PyTraverseError, PyVisit};
+use raddle_sync::Moment;
+use raddle_sys::fork;
+use raddle_task::completion::{Cancel, Completion, State};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{LazyLock, OnceLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The native half of `raddle.futures.Future`: state, outcome, observers. Safe across threads.
+#[pyclass(subclass, frozen, name = "Future", module = "raddle._raddle")]
+#[derive(Default)]
+pub(crate) struct Future {
+    core: Completion<CallResult, Observer>,
+    /// The process that will run it, as a fork epoch; 0 for a future that was made by hand.
+    epoch: AtomicU32,
+    /// A name, or the code object or callable that has one.
+    label: ffi::OnceRef,
+    /// Monotonic, in nanoseconds; 0 before the start.
+    start: AtomicU64,
+    /// In nanoseconds; `u64::MAX` before the end.
+    duration: AtomicU64,
+    worker: ffi::OnceRef,
+    pub(crate) views: OnceLock<Views>,
+    /// The garbage collector does not see it yet.
+    untracked: AtomicBool,
+}
+
+/// When the monotonic clock started, since 1970: read once, so that a task's start does not change from look to look.
+static CLOCK_START: LazyLock<Duration> = LazyLock::new(|| {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.saturating_sub(Duration::from_nanos(Moment::now().as_nanos()))
+});
+
+pub(crate) fn prepare() {
+    LazyLock::force(&CLOCK_START);
+}
+
+/// What a look at the future finds.
+enum Look {
+    Open,
+    Cancelled,
+    Returned(Py<PyAny>),
+    Raised(Py<PyBaseException>),
+}
+
+impl Future {
+    /// A future for a task of this process.
+    pub(crate) fn for_task<'py>(
+        py: Python<'py>,
+        label: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Self>> {
+        let object = names(py).new_future.make(py)?.cast_into::<Self>()?;
+        let future = object.get();
+        future.epoch.store(fork::epoch(), Ordering::Relaxed);
+        future.duration.store(u64::MAX, Ordering::Relaxed);
+        if let Some(label) = label {
+            future.label.set(label.clone().unbind());
+        }
+        future.untracked.store(true, Ordering::Relaxed);
+        ffi::untrack(object.as_any());
+        Ok(object)
+    }
+
+    /// From now on it may be part of a cycle of references.
+    fn track(slf: &Bound<'_, Self>) {
+        if slf.get().untracked.swap(false, Ordering::AcqRel) {
+            ffi::track(slf.as_any());
+        }
+    }
+
+    /// A worker is about to run the task; false when it was cancelled.
+    pub(crate) fn begin(slf: &Bound<'_, Self>, worker: &Worker, now: Moment) -> bool {
+        let this = slf.get();
+        if this.core.start() {
+            this.start.store(now.as_nanos(), Ordering::Relaxed);
+            this.worker.set(worker.name.clone_ref(slf.py()));
+            return true;
+        }
+        Self::acknowledge(slf);
+        false
+    }
+
+    /// The task has run; how it ended is told by [`Future::settle`].
+    pub(crate) fn end(&self, now: Moment) {
+        let start = self.start.load(Ordering::Relaxed);
+        self.duration.store(now.as_nanos().saturating_sub(start), Ordering::Relaxed);
+    }
+
+    /// Ends the future and tells everybody; the outcome comes back if it has ended before. Returns whether there was
+    /// anybody to tell, which may have taken time.
+    pub(crate) fn settle(slf: &Bound<'_, Self>, outcome: CallResult) -> Result<bool, CallResult> {
+        let failed = outcome.is_err();
+        if outcome.as_ref().map_or(true, |value| ffi::may_be_in_a_cycle(value.bind(slf.py()))) {
+            Self::track(slf);
+        }
+        let observers = slf.get().core.complete(outcome)?;
+        let told = !observers.is_empty() || slf.get().views.get().is_some();
+        Views::tell(slf, if failed { "add_exception" } else { "add_result" });
+        for observer in observers {
+            observer.tell(slf);
+        }
+        Ok(told)
+    }
+
+    /// The executor meets a cancelled future: those learn of it who wait for futures of executors.
+    pub(crate) fn acknowledge(slf: &Bound<'_, Self>) {
+        if let Some(observers) = slf.get().core.acknowledge() {
+            Views::tell(slf, "add_cancelled");
+            for observer in observers {
+                observer.tell(slf);
+            }
+        }
+    }
+
+    /// Cancels it if it has not begun.
+    pub(crate) fn try_cancel(slf: &Bound<'_, Self>) -> bool {
+        let this = slf.get();
+        if this.is_orphan() {
+            return false;
+        }
+        match this.core.cancel(Observer::is_patient) {
+            Cancel::Now(observers) => {
+                Views::notify(slf, |_| {});
+                for observer in observers {
+                    observer.tell(slf);
+                }
+                // Raddle's own executors need not come across the task to know.
+                if this.epoch.load(Ordering::Relaxed) != 0 {
+                    Self::acknowledge(slf);
+                }
+                true
+            }
+            Cancel::Before => true,
+            Cancel::TooLate => false,
+        }
+    }
+
+    /// Whether it goes back to the queue for another attempt.
+    pub(crate) fn requeue(&self) -> bool {
+        self.core.requeue()
+    }
+
+    pub(crate) fn observe(slf: &Bound<'_, Self>, observer: Observer) {
+        let this = slf.get();
+        let patient = observer.is_patient();
+        let late = if this.is_orphan() { Err(observer) } else { this.core.observe(observer, patient) };
+        if let Err(observer) = late {
+            observer.tell(slf);
+        }
+    }
+
+    pub(crate) fn forget(&self, uninterested: impl FnMut(&Observer) -> bool) {
+        drop(self.core.forget(uninterested));
+    }
+
+    /// Inherited through fork before it was done: the thread that would end it stayed in the parent.
+    fn is_orphan(&self) -> bool {
+        let epoch = self.epoch.load(Ordering::Relaxed);
+        epoch != 0 && epoch != fork::epoch() && !self.core.state().is_done()
+    }
+
+    fn orphan_error(&self, py: Python<'_>) -> PyErr {
+        let name = self.describe(py);
+        let message = format!(
+            "the task {name} belongs to the process that forked this one, and its outcome arrives there; \
+             submit it again in this process"
+        );
+        error(py, &names(py).fork_error, message)
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.core.state().is_done() || self.is_orphan()
+    }
+
+    /// Done, and no executor has to come across it any more: what `wait` and `as_completed` wait for.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.is_done() && self.core.state() != State::Cancelled
+    }
+
+    /// Done, with an exception; a cancelled future has not failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.is_orphan() || self.core.with_outcome(Result::is_err).unwrap_or(false)
+    }
+
+    /// Why what depends on it can't run: its exception, or a `CancelledError`.
+    pub(crate) fn failure(&self, py: Python<'_>) -> Option<Py<PyBaseException>> {
+        match self.look(py) {
+            Look::Raised(exception) => Some(exception),
+            Look::Cancelled => {
+                Some(error(py, &names(py).cancelled_error, "the task was cancelled").into_value(py))
+            }
+            Look::Open | Look::Returned(_) => None,
+        }
+    }
+
+    fn look(&self, py: Python<'_>) -> Look {
+        if self.is_orphan() {
+            return Look::Raised(self.orphan_error(py).into_value(py));
+        }
+        match self.core.state() {
+            State::Pending | State::Running => Look::Open,
+            State::Cancelled | State::CancelledAcknowledged => Look::Cancelled,
+            State::Finished => {
+                let outcome = self.core.with_outcome(|outcome| match outcome {
+                    Ok(value) => Look::Returned(value.clone_ref(py)),
+                    Err(exception) => Look::Raised(exception.clone_ref(py)),
+                });
+                outcome.unwrap_or_else(|| Look::Returned(py.None()))
+            }
+        }
+    }
+
+    /// Waits until it is done, and looks.
+    fn wait(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<Look> {
+        let py = slf.py();
+        let this = slf.get();
+        if let open @ (Look::Cancelled | Look::Returned(_) | Look::Raised(_)) = this.look(py) {
+            return Ok(open);
+        }
+        let deadline = deadline(timeout)?;
+        if let Some(sleeper) = this.core.sleeper() {
+            let woken = interpreter::sleep(py, deadline, |until| sleeper.sleep(until));
+            if sleeper.leave() {
+                Self::try_cancel(slf);
+            }
+            if !woken? {
+                return Err(error(py, &names(py).timeout_error, ""));
+            }
+        }
+        Ok(this.look(py))
+    }
+
+    fn views(&self, py: Python<'_>) -> PyResult<&Views> {
+        if self.views.get().is_none() {
+            let _ = self.views.set(Views::new(py)?);
+            // Whoever ends the future from now on passes this lock first and so sees the views; whoever was quicker has
+            // set the state, which the caller of this function looks at next.
+            self.core.with_outcome(|_| ());
+        }
+        Ok(self.views.get().expect("set above, or by somebody else"))
+    }
+
+    fn state_name(&self) -> &'static str {
+        if self.is_orphan() {
+            return "FINISHED";
+        }
+        match self.core.state() {
+            State::Pending => "PENDING",
+            State::Running => "RUNNING",
+            State::Cancelled => "CANCELLED",
+            State::CancelledAcknowledged => "CANCELLED_AND_NOTIFIED",
+            State::Finished => "FINISHED",
+        }
+    }
+
+    fn describe(&self, py: Python<'_>) -> String {
+        self.name(py).ok().flatten().map_or_else(|| "?".into(), |name| format!("{:?}", name.to_string()))
+    }
+
+    fn invalid_state(slf: &Bound<'_, Self>) -> PyErr {
+        let py = slf.py();
+        let shown = slf.repr().map(|text| text.to_string()).unwrap_or_default();
+        error(py, &names(py).invalid_state, format!("{}: {shown}", slf.get().state_name()))
+    }
+}
+
+#[pymethods]
+impl Future {
+    /// Arguments are for the `__init__` of a subclass.
+    #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
+        Self::default()
+    }
+
+    /// Cancels the task if it has not begun. Returns whether it is cancelled.
+    fn cancel(slf: &Bound<'_, Self>) -> bool {
+        Self::try_cancel(slf)
+    }
+
+    /// Whether the task was cancelled.
+    fn cancelled(&self) -> bool {
+        self.core.state().is_cancelled()
+    }
+
+    /// Whether a worker runs the task now.
+    fn running(&self) -> bool {
+        self.core.state() == State::Running && !self.is_orphan()
+    }
+
+    /// Whether there is an outcome, or never will be.
+    fn done(&self) -> bool {
+        self.is_done()
+    }
+
+    /// The task's result. Waits up to `timeout` seconds for it (None: for ever), a worker's slot being free meanwhile.
+    ///
+    /// Raises what the task raised, `CancelledError`, `TimeoutError` after `timeout`, and `ForkError` in a forked child.
+    #[pyo3(signature = (timeout = None))]
+    fn result(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        match Self::wait(slf, timeout)? {
+            Look::Returned(value) => Ok(value),
+            Look::Raised(exception) => Err(PyErr::from_value(exception.into_bound(py).into_any())),
+            Look::Cancelled => Err(PyErr::from_type(names(py).cancelled_error.bind(py).clone(), ())),
+            Look::Open => Err(Self::invalid_state(slf)),
+        }
+    }
+
+    /// The exception that the task raised, or None. Waits like `result`.
+    #[pyo3(signature = (timeout = None))]
+    fn exception(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<Option<Py<PyBaseException>>> {
+        let py = slf.py();
+        match Self::wait(slf, timeout)? {
+            Look::Returned(_) => Ok(None),
+            Look::Raised(exception) => Ok(Some(exception)),
+            Look::Cancelled => Err(PyErr::from_type(names(py).cancelled_error.bind(py).clone(), ())),
+            Look::Open => Err(Self::invalid_state(slf)),
+        }
+    }
+
+    /// Calls `fn(future)` when the future is done: in the thread that ends it, or at once when it is done already.
+    ///
+    /// What `fn` raises is logged to the logger `concurrent.futures` and goes no further.
+    #[pyo3(signature = (r#fn))]
+    fn add_done_callback(slf: &Bound<'_, Self>, r#fn: Bound<'_, PyAny>) {
+        let this = slf.get();
+        Self::track(slf);
+        let late = if this.is_orphan() {
+            Some(r#fn)
+        } else {
+            match this.core.observe(Observer::Callback(r#fn.unbind()), false) {
+                Err(Observer::Callback(callback)) => Some(callback.into_bound(slf.py())),
+                _ => None,
+            }
+        };
+        if let Some(callback) = late {
+            call_back(&callback, slf);
+        }
+    }
+
+    /// Takes back a callback that has not been called.
+    fn _remove_done_callback(&self, callback: &Bound<'_, PyAny>) {
+        self.forget(|observer| matches!(observer, Observer::Callback(other) if other.is(callback)));
+    }
+
+    /// A coroutine begins to await the future.
+    fn _add_awaiter(&self) {
+        self.core.add_awaiter();
+    }
+
+    /// It no longer does; when it was `cancelled` and nobody else waits, the task is cancelled.
+    fn _remove_awaiter(slf: &Bound<'_, Self>, cancelled: bool) {
+        if slf.get().core.remove_awaiter(cancelled) {
+            Self::try_cancel(slf);
+        }
+    }
+
+    /// For executors: marks the future as running. Returns False when it was cancelled.
+    ///
+    /// Raises `RuntimeError` when it runs or is done already.
+    fn set_running_or_notify_cancel(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        let py = slf.py();
+        let this = slf.get();
+        if this.core.start() {
+            return Ok(true);
+        }
+        if this.core.state() == State::Cancelled {
+            Self::acknowledge(slf);
+            return Ok(false);
+        }
+        let arguments = ("Future %s in unexpected state: %s", slf.as_ptr() as usize, this.state_name());
+        names(py).logger.bind(py).call_method1("critical", arguments)?;
+        Err(PyRuntimeError::new_err("Future in unexpected state"))
+    }
+
+    /// For executors: ends the future with a result. Raises `InvalidStateError` when it is done already.
+    fn set_result(slf: &Bound<'_, Self>, result: Py<PyAny>) -> PyResult<()> {
+        Self::settle(slf, Ok(result)).map(drop).map_err(|_| Self::invalid_state(slf))
+    }
+
+    /// For executors: ends the future with an exception. Raises `InvalidStateError` when it is done already.
+    fn set_exception(slf: &Bound<'_, Self>, exception: Bound<'_, PyAny>) -> PyResult<()> {
+        let exception = match exception.cast_into::<PyBaseException>() {
+            Ok(exception) => exception,
+            Err(other) => {
+                let other = other.into_inner();
+                // A class is accepted for an instance, as `raise` does.
+                let made = other.is_callable().then(|| other.call0()).transpose()?.unwrap_or(other);
+                made.cast_into::<PyBaseException>().map_err(|other| {
+                    let kind = other.into_inner().get_type();
+                    PyTypeError::new_err(format!("set_exception() takes an exception, not {kind}"))
+                })?
+            }
+        };
+        Self::settle(slf, Err(exception.unbind())).map(drop).map_err(|_| Self::invalid_state(slf))
+    }
+
+    /// The task's name: the one given, or that of its callable; None for a future made by hand.
+    #[getter]
+    fn name<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyString>>> {
+        let Some(label) = self.label.get(py) else { return Ok(None) };
+        if let Ok(name) = label.cast::<PyString>() {
+            return Ok(Some(name.clone()));
+        }
+        let name = match label.getattr_opt("co_qualname")? {
+            Some(name) => name,
+            None => label.getattr("co_name")?,
+        };
+        Ok(Some(name.cast_into()?))
+    }
+
+    /// When the task (its last attempt) started, in seconds since 1970 as `time.time()` counts; None before.
+    #[getter]
+    fn start(&self) -> Option<f64> {
+        let start = self.start.load(Ordering::Relaxed);
+        (start != 0).then(|| (*CLOCK_START + Duration::from_nanos(start)).as_secs_f64())
+    }
+
+    /// How long the task (its last attempt) ran, in seconds; None before its end.
+    #[getter]
+    fn duration(&self) -> Option<f64> {
+        let ended = self.start.load(Ordering::Relaxed) != 0 && self.core.state() == State::Finished;
+        let nanos = self.duration.load(Ordering::Relaxed);
+        (ended && nanos != u64::MAX).then(|| Duration::from_nanos(nanos).as_secs_f64())
+    }
+
+    /// The name of the worker thread that ran the task first; None before.
+    #[getter]
+    fn worker(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.worker.get(py).map(Bound::unbind)
+    }
+
+    /// The stdlib's condition; from now on whoever ends the future takes it.
+    #[getter]
+    fn _condition(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        Self::track(slf);
+        Ok(slf.get().views(slf.py())?.condition.clone_ref(slf.py()))
+    }
+
+    /// The stdlib's list of waiters.
+    #[getter]
+    fn _waiters(slf: &Bound<'_, Self>) -> PyResult<Py<PyList>> {
+        Self::track(slf);
+        Ok(slf.get().views(slf.py())?.waiters.clone_ref(slf.py()))
+    }
+
+    #[getter]
+    fn _state(&self) -> &'static str {
+        self.state_name()
+    }
+
+    #[setter(_state)]
+    fn force_state(&self, state: &str) -> PyResult<()> {
+        let state = match state {
+            "PENDING" => State::Pending,
+            "RUNNING" => State::Running,
+            "CANCELLED" => State::Cancelled,
+            "CANCELLED_AND_NOTIFIED" => State::CancelledAcknowledged,
+            "FINISHED" => State::Finished,
+            other => return Err(PyValueError::new_err(format!("no such state of a future: {other:?}"))),
+        };
+        drop(self.core.force(Some(state), None));
+        Ok(())
+    }
+
+    #[getter]
+    fn _result(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.core.with_outcome(|outcome| outcome.as_ref().ok().map(|value| value.clone_ref(py))).flatten()
+    }
+
+    #[setter(_result)]
+    fn force_result(&self, result: Option<Py<PyAny>>) {
+        if let Some(result) = result {
+            drop(self.core.force(None, Some(Ok(result))));
+        }
+    }
+
+    #[getter]
+    fn _exception(&self, py: Python<'_>) -> Option<Py<PyBaseException>> {
+        self.core.with_outcome(|outcome| outcome.as_ref().err().map(|error| error.clone_ref(py))).flatten()
+    }
+
+    #[setter(_exception)]
+    fn force_exception(&self, exception: Option<Py<PyBaseException>>) {
+        if let Some(exception) = exception {
+            drop(self.core.force(None, Some(Err(exception))));
+        }
+    }
+
+    /// `(done, cancelled, result, exception)` in one look, for `CPython` 3.15's asyncio.
+    fn _get_snapshot(&self, py: Python<'_>) -> (bool, bool, Option<Py<PyAny>>, Option<Py<PyBaseException>>) {
+        match self.look(py) {
+            Look::Open => (false, false, None, None),
+            Look::Cancelled => (true, true, None, None),
+            Look::Returned(value) => (true, false, Some(value), None),
+            Look::Raised(exception) => (true, false, None, Some(exception)),
+        }
+    }
+
+    fn __setattr__(
+        slf: &Bound<'_, Self>,
+        name: &Bound<'_, PyString>,
+        value: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        Self::track(slf);
+        ffi::set_attribute(slf.as_any(), name, Some(value))
+    }
+
+    fn __delattr__(slf: &Bound<'_, Self>, name: &Bound<'_, PyString>) -> PyResult<()> {
+        ffi::set_attribute(slf.as_any(), name, None)
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let py = slf.py();
+        let this = slf.get();
+        let class = slf.get_type().name()?;
+        let address = slf.as_ptr() as usize;
+        let state = match this.state_name() {
+            "CANCELLED_AND_NOTIFIED" => "cancelled".to_owned(),
+            other => other.to_lowercase(),
+        };
+        let ending = match this.look(py) {
+            Look::Returned(value) => format!(" returned {}", value.bind(py).get_type().name()?),
+            Look::Raised(exception) => format!(" raised {}", exception.bind(py).get_type().name()?),
+            Look::Open | Look::Cancelled => String::new(),
+        };
+        Ok(format!("<{class} at {address:#x} state={state}{ending}>"))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let mut visited = Ok(());
+        self.core.try_inspect(|outcome, observers| {
+            visited = (|| {
+                match outcome {
+                    Some(Ok(value)) => visit.call(value)?,
+                    Some(Err(exception)) => visit.call(exception)?,
+                    None => {}
+                }
+                observers.iter().try_for_each(|observer| observer.traverse(visit))
+            })();
+        });
+        visited?;
+        if let Some(views) = self.views.get() {
+            visit.call(&views.condition)?;
+            visit.call(&views.waiters)?;
+        }
+        self.label.peek().map_or(Ok(()), |label| visit.call(label))
+    }
+
+    fn __clear__(&self) {
+        drop(self.core.clear());
+    }
+}

@@ -1,0 +1,153 @@
+//! Sleeping without the interpreter, the process's timers, and the classes that Python hands in.
+
+use crate::ffi::{self, Constructor};
+use crate::future::Future;
+use crate::worker::task_deadline;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyType;
+use raddle_sync::{ForkCell, Moment, Wake};
+use raddle_task::timer::Timers;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+/// What is defined in Python and needed here; set once by `raddle._internal`.
+pub(crate) struct Names {
+    pub(crate) new_future: Constructor,
+    pub(crate) task_timeout: Py<PyType>,
+    pub(crate) dependency_failed: Py<PyType>,
+    pub(crate) executor_full: Py<PyType>,
+    pub(crate) fork_error: Py<PyType>,
+    pub(crate) broken_pool: Py<PyType>,
+    pub(crate) stdlib_future: Py<PyType>,
+    pub(crate) cancelled_error: Py<PyType>,
+    pub(crate) timeout_error: Py<PyType>,
+    pub(crate) invalid_state: Py<PyType>,
+    /// `describe_stack(thread_id) -> str`: where a thread stands.
+    pub(crate) describe_stack: Py<PyAny>,
+    /// `threads_are_starting() -> bool`: whether an exception sent to a thread could hit one that it starts.
+    pub(crate) threads_are_starting: Py<PyAny>,
+    /// `log_callback_error(future, exception)`.
+    pub(crate) log_callback_error: Py<PyAny>,
+    /// `checkpoint()`: does nothing, and so lets the interpreter raise what was sent to the thread.
+    checkpoint: Py<PyAny>,
+    /// The logger of `concurrent.futures`.
+    pub(crate) logger: Py<PyAny>,
+}
+
+static NAMES: PyOnceLock<Names> = PyOnceLock::new();
+
+pub(crate) fn names(py: Python<'_>) -> &'static Names {
+    NAMES.get(py).expect("raddle._internal calls bind() when it is imported")
+}
+
+/// Hands the classes that are defined in Python to the native half. Called once, by `raddle._internal`.
+#[pyfunction]
+#[pyo3(signature = (namespace, /))]
+pub(crate) fn bind(namespace: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = namespace.py();
+    let class = |name: &str| Ok::<_, PyErr>(namespace.getattr(name)?.cast_into::<PyType>()?.unbind());
+    let names = Names {
+        new_future: Constructor::new(class("Future")?.bind(py))?,
+        task_timeout: class("TaskTimeout")?,
+        dependency_failed: class("DependencyFailed")?,
+        executor_full: class("ExecutorFull")?,
+        fork_error: class("ForkError")?,
+        broken_pool: class("BrokenThreadPool")?,
+        stdlib_future: class("StdlibFuture")?,
+        cancelled_error: class("CancelledError")?,
+        timeout_error: class("TimeoutError")?,
+        invalid_state: class("InvalidStateError")?,
+        describe_stack: namespace.getattr("describe_stack")?.unbind(),
+        threads_are_starting: namespace.getattr("threads_are_starting")?.unbind(),
+        log_callback_error: namespace.getattr("log_callback_error")?.unbind(),
+        checkpoint: namespace.getattr("checkpoint")?.unbind(),
+        logger: namespace.getattr("LOGGER")?.unbind(),
+    };
+    // A second import (a reload) keeps the first classes: futures that exist are instances of them.
+    let _ = NAMES.set(py, names);
+    Ok(())
+}
+
+/// An exception of a class that is known by name only.
+pub(crate) fn error(py: Python<'_>, class: &Py<PyType>, message: impl Into<String>) -> PyErr {
+    PyErr::from_type(class.bind(py).clone(), (message.into(),))
+}
+
+/// How long the main thread, which handles signals, sleeps at most before it looks for them of its own accord. A signal that arrives between
+/// the last look and the sleep does not end the sleep; this bounds the wait for that rare case.
+const LONGEST_NAP: Duration = Duration::from_secs(1);
+
+/// How often a worker whose task's deadline has passed looks whether it has been interrupted.
+const SHORT_NAP: Duration = Duration::from_millis(5);
+const SHORT_NAPS: u32 = 100;
+
+/// Sleeps without the interpreter, and lets Python handle the signals and the exceptions sent to the thread that arrive. A
+/// worker's slot is free meanwhile, and it wakes at the deadline of its task.
+///
+/// `sleep` gets a deadline and returns why it woke. Returns true when it was woken, false when `deadline` passed.
+pub(crate) fn sleep(
+    py: Python<'_>,
+    deadline: Option<Moment>,
+    sleep: impl Fn(Option<Moment>) -> Wake + Sync,
+) -> PyResult<bool> {
+    let _released = raddle_pool::release();
+    let longest = raddle_sys::thread::is_main().then_some(LONGEST_NAP);
+    let mut short_naps = 0;
+    loop {
+        let now = Moment::now();
+        let nap = match task_deadline().get() {
+            Some(ahead) if ahead > now => Some(ahead),
+            Some(_) if short_naps < SHORT_NAPS => {
+                short_naps += 1;
+                Some(now + SHORT_NAP)
+            }
+            // It has been raised before, and the task goes on all the same.
+            Some(_) => {
+                task_deadline().set(None);
+                None
+            }
+            None => longest.map(|longest| now + longest),
+        };
+        let until = [deadline, nap].into_iter().flatten().min();
+        raddle_sync::assert_unlocked();
+        match py.detach(|| sleep(until)) {
+            Wake::Woken => return Ok(true),
+            Wake::TimedOut if deadline.is_some_and(|deadline| deadline <= Moment::now()) => return Ok(false),
+            _ => {
+                py.check_signals()?;
+                if let Err(error) = ffi::invoke(names(py).checkpoint.bind(py), ()) {
+                    task_deadline().set(None);
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+/// A timeout in seconds, as Python gives it, as a deadline. Negative ones have passed already.
+pub(crate) fn deadline(timeout: Option<f64>) -> PyResult<Option<Moment>> {
+    let Some(seconds) = timeout else { return Ok(None) };
+    if seconds.is_nan() {
+        return Err(PyValueError::new_err("a timeout must be a number of seconds, not nan"));
+    }
+    // More than the clock can count is no deadline.
+    Ok(Duration::try_from_secs_f64(seconds.max(0.0)).ok().map(|span| Moment::now() + span))
+}
+
+static TIMERS: LazyLock<ForkCell<Timers>> = LazyLock::new(|| ForkCell::new(Timers::default()));
+
+pub(crate) fn prepare() {
+    LazyLock::force(&TIMERS);
+}
+
+/// The process's timers.
+pub(crate) fn timers() -> &'static Timers {
+    TIMERS.get(Timers::default)
+}
+
+/// Whether `object` is one of Raddle's futures.
+pub(crate) fn as_future<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py, Future>> {
+    object.cast::<Future>().ok()
+}

@@ -1,0 +1,76 @@
+//! The extension module `raddle._raddle`.
+//!
+//! The only crate that knows Python. A job is opaque to the crates below; here it gets a callable, a context and a
+//! future.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`ffi`] | the unsafe corner: calls that the binding library lacks |
+//! | [`interpreter`] | sleeping without the interpreter, timers, classes that Python hands in |
+//! | [`ending`] | the end of the interpreter |
+//! | [`future`] | the one `Future` |
+//! | [`views`] | what the stdlib's own code works with on a future |
+//! | [`observer`] | who is told when a future ends, and how |
+//! | [`executor`] | `ThreadPool`, the native half of `ThreadPoolExecutor` |
+//! | [`runtime`] | the pool's runtime: threads made in Python |
+//! | [`options`] | a task's options in native form |
+//! | [`job`] | what a worker runs: plain calls, tasks with options, turns of a map |
+//! | [`managed`] | tasks with options: timeout, retries, dependencies |
+//! | [`context`] | the context variables that travel into a task |
+//! | [`worker`] | one worker's own: name, clock, deadline |
+//! | [`mapping`] | the iterator behind `map` |
+//! | [`collect`] | `wait` and `as_completed` |
+
+mod collect;
+mod context;
+mod ending;
+mod executor;
+mod ffi;
+mod future;
+mod interpreter;
+mod job;
+mod managed;
+mod mapping;
+mod observer;
+mod options;
+mod runtime;
+mod views;
+mod worker;
+
+use pyo3::prelude::*;
+
+/// The native half of Raddle. Private: import from `raddle` instead.
+#[pymodule(name = "_raddle", gil_used = false)]
+mod extension {
+    #[pymodule_export]
+    use super::collect::{AsCompleted, wait};
+    #[pymodule_export]
+    use super::ending::finish_pools;
+    #[pymodule_export]
+    use super::executor::ThreadPool;
+    #[pymodule_export]
+    use super::future::Future;
+    #[pymodule_export]
+    use super::interpreter::bind;
+    #[pymodule_export]
+    use super::mapping::MapIterator;
+    #[pymodule_export]
+    use super::options::TaskOptions;
+    #[pymodule_export]
+    use super::runtime::Seat;
+
+    use super::{Bound, PyModule, PyModuleMethods, PyResult};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        raddle_sys::fork::watch();
+        // Whatever is made once is made now: a fork that caught it half made would leave a child that waits for ever. (For the
+        // same reason nothing here uses `intern!`, which lets go of the interpreter at its first use.)
+        super::interpreter::prepare();
+        super::ending::prepare();
+        super::future::prepare();
+        super::collect::prepare(module.py());
+        super::managed::prepare(module.py());
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

@@ -1,0 +1,73 @@
+//! Who is told when a future ends, and how.
+
+use crate::collect::Collector;
+use crate::ffi;
+use crate::future::Future;
+use crate::interpreter::names;
+use crate::managed::Dependency;
+use crate::runtime::PythonRuntime;
+use pyo3::exceptions::PyException;
+use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
+use raddle_pool::Pool;
+use raddle_task::deferred::Ticket;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+
+/// One that is told when a future ends.
+pub(crate) enum Observer {
+    /// A callable of the user's, called with the future.
+    Callback(Py<PyAny>),
+    /// A `wait` or `as_completed` to which the future is number so and so.
+    Collector(Arc<Collector>, usize),
+    /// A task that comes after this one.
+    Dependency(Arc<Dependency>),
+    /// The task itself, on a shelf until its next attempt: taken down if the future is cancelled.
+    Shelf(Weak<Pool<PythonRuntime>>, Ticket),
+}
+
+impl Observer {
+    pub(crate) fn traverse(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self {
+            Self::Callback(callback) => visit.call(callback),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether it waits until the executor has come across a cancelled future, as the stdlib's `wait` does.
+    pub(crate) fn is_patient(&self) -> bool {
+        matches!(self, Self::Collector(..))
+    }
+
+    /// Tells it. Never fails: what a callback raises is logged, as in the stdlib.
+    pub(crate) fn tell(self, future: &Bound<'_, Future>) {
+        let py = future.py();
+        match self {
+            Self::Callback(callback) => call_back(callback.bind(py), future),
+            Self::Collector(collector, index) => collector.arrive(index, future.get().has_failed()),
+            Self::Dependency(dependency) => dependency.arrive(future.as_any(), future.get().failure(py)),
+            Self::Shelf(pool, ticket) => {
+                if let Some(pool) = pool.upgrade().filter(|pool| pool.is_ours())
+                    && pool.runtime().deferred.take(ticket).is_some()
+                {
+                    pool.runtime().counters.cancelled.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+}
+
+/// Calls `callback(future)`; logs the exceptions it raises and prints those that are not meant to be caught.
+pub(crate) fn call_back(callback: &Bound<'_, PyAny>, future: &Bound<'_, Future>) {
+    let py = future.py();
+    let Err(raised) = ffi::call_one(callback, future.as_any()) else { return };
+    let error = PyErr::from_value(raised.into_bound(py).into_any());
+    if error.is_instance_of::<PyException>(py) {
+        let logged = ffi::invoke(names(py).log_callback_error.bind(py), (future, error.value(py)));
+        if let Err(error) = logged {
+            error.write_unraisable(py, Some(callback));
+        }
+    } else {
+        error.write_unraisable(py, Some(callback));
+    }
+}

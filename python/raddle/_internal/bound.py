@@ -1,0 +1,69 @@
+"""Hands the classes that are defined in Python to the native half, once, when Raddle is imported."""
+
+import sys
+import threading
+import traceback
+from concurrent.futures import CancelledError, InvalidStateError, TimeoutError, _base
+from concurrent.futures import Future as StdlibFuture
+from concurrent.futures.thread import BrokenThreadPool
+from typing import Any
+
+from raddle import _raddle
+from raddle._internal.errors import DependencyFailed, ExecutorFull, ForkError, TaskTimeout
+from raddle._internal.future import Future
+
+LOGGER = _base.LOGGER
+
+__all__ = [
+    "LOGGER",
+    "BrokenThreadPool",
+    "CancelledError",
+    "DependencyFailed",
+    "ExecutorFull",
+    "ForkError",
+    "Future",
+    "InvalidStateError",
+    "StdlibFuture",
+    "TaskTimeout",
+    "TimeoutError",
+    "checkpoint",
+    "describe_stack",
+    "log_callback_error",
+    "threads_are_starting",
+]
+
+
+def threads_are_starting() -> bool:
+    """Tell whether an exception sent to a thread could hit one that it is starting: a flaw of CPython up to 3.11."""
+    return sys.version_info < (3, 12) and bool(threading._limbo)  # type: ignore[attr-defined]
+
+
+def checkpoint() -> None:
+    """Do nothing, in Python: here the interpreter raises the exceptions that were sent to the calling thread."""
+
+
+def log_callback_error(future: Future[Any], error: BaseException) -> None:
+    """Log what a done callback raised, in the stdlib's words and to its logger."""
+    LOGGER.error("exception calling callback for %r", future, exc_info=error)
+
+
+def describe_stack(thread_id: int) -> str:
+    """Tell where a thread stands.
+
+    Args:
+        thread_id: its `threading.get_ident()`.
+
+    Returns:
+        `; it was at FILE:LINE in FUNCTION`, the innermost Python frame; or that it was in native code that the task
+        called at once; or nothing for a thread without a frame.
+    """
+    frame = sys._current_frames().get(thread_id)
+    if frame is None:
+        return ""
+    if frame.f_globals.get("__name__") == "raddle._internal.workers":
+        return "; it was in native code"
+    place = traceback.extract_stack(frame, limit=1)[0]
+    return f"; it was at {place.filename}:{place.lineno} in {place.name}"
+
+
+_raddle.bind(sys.modules[__name__])
