@@ -1,0 +1,1 @@
+"""The interpreter's own tests of futures and executors, run against Raddle's classes; see README.md."""

@@ -1,0 +1,1 @@
+"""Replacements that misbehave on purpose, for the tests of the harness itself."""

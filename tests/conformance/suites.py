@@ -1,0 +1,184 @@
+"""Which of the interpreter's tests belong to which suite, and how they are found.
+
+A suite names modules and, for each, patterns of `Class.method`. The patterns of the asyncio suite were found
+by recording, on 3.10, 3.13 and 3.15, which tests create a `concurrent.futures.Future` or an executor; tests
+that never touch one would only swell the count. A module that an interpreter does not have
+(`test_concurrent_futures` became a package in 3.12) is passed over; a suite none of whose modules exist is
+missing, which is reported, not counted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import unittest
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+EVERYTHING = ("*",)
+_FUTURES = "test.test_concurrent_futures"
+_ASYNCIO = "test.test_asyncio"
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A named selection of the interpreter's tests: module name to patterns of `Class.method`."""
+
+    name: str
+    title: str
+    modules: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What `collect` found.
+
+    Attributes:
+        tests: the tests by id.
+        skipped: modules that skip themselves, with their reasons.
+        missing: why there is nothing at all, or None.
+    """
+
+    tests: Mapping[str, unittest.TestCase]
+    skipped: Mapping[str, str]
+    missing: str | None
+
+
+SUITES = {
+    suite.name: suite
+    for suite in (
+        Suite(
+            "concurrent_futures",
+            "test_concurrent_futures, thread side",
+            {
+                _FUTURES: EVERYTHING,
+                f"{_FUTURES}.test_as_completed": EVERYTHING,
+                f"{_FUTURES}.test_deadlock": EVERYTHING,
+                f"{_FUTURES}.test_future": EVERYTHING,
+                f"{_FUTURES}.test_init": EVERYTHING,
+                f"{_FUTURES}.test_shutdown": EVERYTHING,
+                f"{_FUTURES}.test_thread_pool": EVERYTHING,
+                f"{_FUTURES}.test_wait": EVERYTHING,
+            },
+        ),
+        Suite(
+            "asyncio",
+            "test_asyncio, where it meets futures and executors",
+            {
+                f"{_ASYNCIO}.test_base_events": (
+                    "*.test_*executor*",
+                    "*.test_asyncgen_finalization_by_gc_in_other_thread",
+                    "*.test_create_connection_bluetooth",
+                    "*.test_create_connection_ipv6_scope",
+                    "*.test_create_connection_no_inet_pton",
+                    "*.test_create_connection_service_name",
+                    "*.test_create_datagram_endpoint_no_addrinfo",
+                    "*.test_getnameinfo",
+                    "BaseLoopSockSendfileTests.test__sock_sendfile_native_failure",
+                    "BaseLoopSockSendfileTests.test_sock_sendfile_fallback*",
+                    "BaseLoopSockSendfileTests.test_sock_sendfile_no_fallback",
+                ),
+                f"{_ASYNCIO}.test_events": (
+                    "*EventLoopTests.test_run_in_executor*",
+                    "*EventLoopTests.test_call_soon_threadsafe_handle_cancel_same_thread",
+                    "*EventLoopTests.test_create_connection_local_addr_nomatch_family",
+                    "*EventLoopTests.test_create_connection_local_addr_skip_different_family",
+                    "*EventLoopTests.test_create_datagram_endpoint_sock",
+                    "*EventLoopTests.test_create_server_dual_stack",
+                ),
+                f"{_ASYNCIO}.test_free_threading": (
+                    "*.test_all_tasks_from_other_thread_includes_eager_tasks",
+                    "*.test_run_coroutine_threadsafe*",
+                ),
+                f"{_ASYNCIO}.test_futures": (
+                    "*FutureTests.test_wrap_future*",
+                    "*FutureTests.test_copy_state*",
+                ),
+                f"{_ASYNCIO}.test_selector_events": ("*.test_sock_connect_resolve_using_socket_params",),
+                f"{_ASYNCIO}.test_sock_lowlevel": ("*.test_create_connection_sock",),
+                f"{_ASYNCIO}.test_streams": (
+                    "*.test_open_connection_happy_eyeball_refcycles",
+                    "*.test_unhandled_cancel",
+                    "*.test_unhandled_exception*",
+                ),
+                f"{_ASYNCIO}.test_tasks": ("RunCoroutineThreadsafeTests.*",),
+                f"{_ASYNCIO}.test_threads": EVERYTHING,
+                f"{_ASYNCIO}.test_unix_events": (
+                    "SelectorEventLoopUnixSockSendfileTests.test_sock_sendfile_*",
+                ),
+            },
+        ),
+        Suite(
+            "users",
+            "other tests of the standard library that run on a thread pool",
+            {
+                "test.test_context": ("*.test_context_threads_1",),
+                "test.test_free_threading.test_func_annotations": EVERYTHING,
+                "test.test_free_threading.test_generators": ("*.test_concurrent_write",),
+                "test.test_free_threading.test_type": EVERYTHING,
+                "test.test_genericalias": ("BaseTest.test_subscriptable", "BaseTest.test_weakref"),
+                "test.test_unittest.testmock.testthreadingmock": (
+                    "*.test_reset_mock_resets_wait",
+                    "*.test_wait_*",
+                ),
+            },
+        ),
+    )
+}
+
+
+def collect(suite: Suite) -> Found:
+    """Import the suite's modules and return its tests in the order of the source.
+
+    To be called after the substitution, in a process of its own.
+    """
+    tests: dict[str, unittest.TestCase] = {}
+    skipped: dict[str, str] = {}
+    present = [name for name in suite.modules if _exists(name)]
+    for name in present:
+        try:
+            module = importlib.import_module(name)
+        except unittest.SkipTest as skip:
+            skipped[name] = str(skip)
+            continue
+        for case in vars(module).values():
+            if not (isinstance(case, type) and issubclass(case, unittest.TestCase) and _on_threads(case)):
+                continue
+            for method in unittest.defaultTestLoader.getTestCaseNames(case):
+                if any(
+                    fnmatchcase(f"{case.__qualname__}.{method}", pattern) for pattern in suite.modules[name]
+                ):
+                    test = case(method)
+                    tests.setdefault(test.id(), test)
+    return Found(
+        tests,
+        skipped,
+        None if present else f"this build of Python ships without {' and '.join(_tops(suite))}",
+    )
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Tell whether the pattern chooses the test: it is a part of the test's id, or a glob over the whole of it."""
+    return pattern in name or fnmatchcase(name, pattern)
+
+
+def _exists(name: str) -> bool:
+    """Tell whether the interpreter has the module; a package is none, its tests stand in its modules."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ModuleNotFoundError, unittest.SkipTest):  # no such package, or one that skips itself as a whole
+        return False
+    return spec is not None and spec.submodule_search_locations is None
+
+
+def _on_threads(case: type[unittest.TestCase]) -> bool:
+    """Tell whether the class tests threads; what tests only processes or interpreters is out of scope."""
+    executor = getattr(case, "executor_type", None)
+    if executor is not None:
+        return bool(executor.__name__ == "ThreadPoolExecutor")
+    return case.__name__ != "FailingInitializerResourcesTest"
+
+
+def _tops(suite: Suite) -> list[str]:
+    return sorted({".".join(name.split(".")[:2]) for name in suite.modules})

@@ -1,0 +1,74 @@
+"""Every workload runs to its end and says what it measured; no figure is judged here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benches import run, sides
+from benches.__main__ import main
+from benches.futures import WORKLOADS, submitting
+from benches.results import rows_by_name
+from benches.run import Bench
+from benches.targets import TARGETS
+
+SMALL = [
+    "submit-all",
+    "one-at-a-time",
+    "map",
+    pytest.param("first-completed", marks=pytest.mark.slow),
+    "memory",
+    "eight-threads",
+    "asyncio",
+]
+
+
+class Tiny(Bench):
+    """A run that only shows that the workloads work."""
+
+    def size(self, operations: int) -> int:
+        return max(1, operations // 1_000)
+
+    def repeats(self, standard: int = run.REPEATS) -> int:
+        return 1
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_workload_gives_rows_for_both_sides(name: str) -> None:
+    rows = rows_by_name(WORKLOADS[name](Tiny(sides.stdlib(), sides.stdlib_again(), "quick")))
+    assert rows
+    for row in rows.values():
+        assert row.value > 0
+        assert row.baseline_value is not None
+        assert row.ratio is not None
+
+
+def test_every_target_belongs_to_a_workload() -> None:
+    families = tuple(WORKLOADS)
+    assert [name for name in TARGETS if not name.startswith(families)] == []
+
+
+def test_a_pool_is_handed_out_with_all_its_threads_running() -> None:
+    with sides.stdlib().pool(3) as pool:
+        assert len(pool._threads) == 3  # type: ignore[attr-defined]
+
+
+def test_submitters_run_again_and_end_when_closed() -> None:
+    with sides.stdlib().pool(2) as pool:
+        submitters = submitting.Submitters(pool, 4, 40)
+        submitters.run()
+        submitters.run()
+        submitters.close()
+        assert not any(thread.is_alive() for thread in submitters._threads)
+
+
+def test_the_command_writes_the_file_that_it_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "figures.json"
+    status = main(["--quick", "--against-itself", "--only", "map", "--json", str(path)])
+    assert status == 0
+    assert [row["name"] for row in json.loads(path.read_text("utf-8"))["rows"]] == ["map"]
+    assert "map of no-ops" in capsys.readouterr().out

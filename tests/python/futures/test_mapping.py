@@ -1,0 +1,298 @@
+"""`map`, on the native path and over tasks with options: both keep the same promises."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import TimeoutError as FuturesTimeoutError
+from typing import Any
+
+import pytest
+
+import raddle
+from raddle.futures import ThreadPoolExecutor
+from tests.python.futures.support import LONG, Gate, until
+
+Map = Callable[..., Any]
+
+
+@pytest.fixture(params=["native", "options"])
+def view(request: pytest.FixtureRequest, pool: ThreadPoolExecutor) -> Any:
+    """Two workers, seen without options and with."""
+    return pool if request.param == "native" else pool.options(retries=1)
+
+
+@pytest.fixture(params=["native", "options"])
+def single_view(request: pytest.FixtureRequest, single: ThreadPoolExecutor) -> Any:
+    """One worker, likewise."""
+    return single if request.param == "native" else single.options(retries=1)
+
+
+class Source:
+    """An input that remembers what has been read."""
+
+    def __init__(self, items: Iterator[Any], error: BaseException | None = None) -> None:
+        self.read: list[Any] = []
+        self._items = items
+        self._error = error
+
+    def __iter__(self) -> Iterator[Any]:
+        for item in self._items:
+            self.read.append(item)
+            yield item
+        if self._error is not None:
+            raise self._error
+
+
+def test_results_come_in_the_order_of_the_items(view: Any) -> None:
+    assert list(view.map(abs, range(-500, 0))) == list(range(500, 0, -1))
+
+
+def test_several_inputs_end_with_the_shortest(view: Any) -> None:
+    assert list(view.map(pow, [2, 3, 4], itertools.count(1))) == [2, 9, 64]
+    assert list(view.map(lambda *args: args, [(1, 2), (3, 4)])) == [((1, 2),), ((3, 4),)]
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"buffersize": 2}, {"ordered": False}, {"chunksize": 3}, {"timeout": 1}]
+)
+def test_empty_inputs(view: Any, options: dict[str, Any]) -> None:
+    assert list(view.map(abs, [], **options)) == []
+    assert list(view.map(pow, [1], [], **options)) == []
+    assert list(view.map(abs, **options)) == []
+
+
+def test_any_order_yields_what_is_there(view: Any, gate: Gate) -> None:
+    items = view.map(
+        lambda number: gate(number) if number == 0 else number, range(4), ordered=False, chunksize=1
+    )
+    assert sorted(itertools.islice(items, 3)) == [1, 2, 3]
+    gate.open()
+    assert list(items) == [0]
+
+
+def test_the_input_is_read_no_further_than_the_buffer(view: Any) -> None:
+    source = Source(itertools.count())
+    items = view.map(abs, source, buffersize=3)
+    assert source.read == [0, 1, 2]
+    for taken in range(1, 50):
+        assert next(items) == taken - 1
+        assert len(source.read) == taken + 3
+    items.close()
+    assert len(source.read) == 52
+    assert list(items) == []
+
+
+def test_max_pending_bounds_the_input(make_pool: Callable[..., ThreadPoolExecutor]) -> None:
+    pool = make_pool(1, max_pending=4)
+    for view in (pool, pool.options(retries=1)):
+        source = Source(itertools.count())
+        items = view.map(abs, source)
+        assert len(source.read) == 4
+        assert next(items) == 0
+        assert len(source.read) == 5
+        items.close()
+
+
+def test_an_infinite_input_in_any_order(view: Any) -> None:
+    items = view.map(abs, itertools.count(), buffersize=5, ordered=False)
+    seen = set(itertools.islice(items, 200))
+    assert len(seen) == 200
+    assert max(seen) < 205
+    items.close()
+
+
+def test_everything_is_read_at_once_without_a_buffer(view: Any) -> None:
+    source = Source(iter(range(100)))
+    view.map(abs, source)
+    assert len(source.read) == 100
+
+
+class TestErrors:
+    def test_an_item_that_raises_ends_the_iteration(self, view: Any) -> None:
+        items = view.map(lambda number: 6 // number, [1, 2, 0, 3])
+        assert [next(items), next(items)] == [6, 3]
+        with pytest.raises(ZeroDivisionError):
+            next(items)
+        assert list(items) == []
+
+    @pytest.mark.parametrize("ordered", [True, False])
+    def test_or_is_yielded(self, view: Any, ordered: bool) -> None:
+        outcomes = list(view.map(int, ["1", "x", "3"], return_exceptions=True, ordered=ordered))
+        assert sorted(map(type, outcomes), key=str) == [ValueError, int, int]
+        if ordered:
+            assert (outcomes[0], outcomes[2]) == (1, 3)
+
+    def test_an_input_that_raises_at_once(self, view: Any) -> None:
+        with pytest.raises(KeyError, match="input"):
+            view.map(abs, Source(iter([1, 2]), KeyError("input")))
+        with pytest.raises(TypeError):
+            view.map(abs, 5)
+
+    @pytest.mark.parametrize("buffersize", [1, 2, 3, 4])
+    def test_an_input_that_raises_later_loses_no_result(self, view: Any, buffersize: int) -> None:
+        items = view.map(abs, Source(iter([1, 2, 3]), KeyError("input")), buffersize=buffersize)
+        assert [next(items) for _ in range(3)] == [1, 2, 3]
+        with pytest.raises(KeyError, match="input"):
+            next(items)
+        with pytest.raises(StopIteration):
+            next(items)
+
+    def test_an_input_that_fails_cancels_what_was_read(self, single_view: Any, gate: Gate) -> None:
+        started: list[int] = []
+
+        def work(number: int) -> None:
+            started.append(number)
+            gate()
+
+        with pytest.raises(KeyError):
+            single_view.map(work, Source(iter(range(50)), KeyError("input")))
+        gate.open()
+        assert single_view.submit(pow, 2, 3).result(LONG) == 8
+        assert len(started) <= 1
+
+    def test_timeout(self, view: Any, gate: Gate) -> None:
+        items = view.map(lambda number: gate() if number else 0, range(2), timeout=0.05, chunksize=1)
+        assert next(items) == 0
+        with pytest.raises(FuturesTimeoutError):
+            next(items)
+        assert list(items) == []
+
+    @pytest.mark.parametrize("ordered", [True, False])
+    def test_timeout_of_nothing(self, view: Any, gate: Gate, ordered: bool) -> None:
+        with pytest.raises(FuturesTimeoutError):
+            next(view.map(gate, [1], timeout=0, ordered=ordered))
+
+    @pytest.mark.parametrize(
+        ("error", "options"),
+        [
+            (ValueError, {"chunksize": 0}),
+            (ValueError, {"buffersize": 0}),
+            (ValueError, {"buffersize": -1}),
+            (TypeError, {"buffersize": 1.5}),
+            (TypeError, {"buffersize": True}),
+            (TypeError, {"chunksize": 1.5}),
+            (TypeError, {"chunksize": True}),
+            (ValueError, {"timeout": float("nan")}),
+            (TypeError, {"timeout": "1"}),
+        ],
+        ids=str,
+    )
+    def test_arguments(self, view: Any, error: type[Exception], options: dict[str, Any]) -> None:
+        with pytest.raises(error):
+            view.map(abs, [1], **options)
+
+
+@pytest.mark.parametrize(("begun", "end"), [(False, "close"), (True, "close"), (True, "drop")])
+@pytest.mark.parametrize("ordered", [True, False])
+def test_ending_early_cancels_what_has_not_begun(
+    single_view: Any, begun: bool, end: str, ordered: bool
+) -> None:
+    gates = [Gate() for _ in range(50)]
+    items = single_view.map(lambda gate: gate(), gates, ordered=ordered, chunksize=1)
+    if begun:
+        gates[0].open()
+        next(items)
+    current = gates[1 if begun else 0]
+    current.await_entry()
+    if end == "close":
+        items.close()
+    else:
+        del items
+    current.open()
+    assert single_view.submit(pow, 2, 3).result(LONG) == 8
+    entered = sum(gate.entered.is_set() for gate in gates)
+    for gate in gates:
+        gate.open()
+    assert entered == (2 if begun else 1)
+
+
+@pytest.mark.parametrize("progress", [True, False])
+def test_without_an_interest_in_results_every_call_is_made(single_view: Any, progress: bool) -> None:
+    calls: list[int] = []
+    single_view.map(calls.append, range(100), progress=progress)
+    until(lambda: len(calls) == 100)
+
+
+def test_other_tasks_get_their_turn(single: ThreadPoolExecutor) -> None:
+    ahead: list[int] = []
+    items = single.map(lambda number: ahead.append(number), range(200_000))
+    other = single.submit(lambda: len(ahead))
+    assert other.result(LONG) < 200_000
+    items.close()
+
+
+def test_each_item_has_a_context_and_shares_no_changes(view: Any) -> None:
+    import contextvars
+
+    variable = contextvars.ContextVar("variable", default=0)
+
+    def bump(_: int) -> int:
+        variable.set(variable.get() + 1)
+        return variable.get()
+
+    assert list(view.map(bump, range(20))) == [1] * 20
+
+
+def test_options_hold_for_each_item(make_pool: Callable[..., ThreadPoolExecutor]) -> None:
+    pool = make_pool(2)
+    calls: dict[int, int] = {}
+
+    def flaky(number: int) -> int:
+        calls[number] = calls.get(number, 0) + 1
+        if calls[number] <= number % 3:
+            raise ValueError
+        return number
+
+    assert list(pool.options(retries=2).map(flaky, range(12))) == list(range(12))
+    gate = Gate()
+    outcomes = list(pool.options(timeout=0.02).map(gate, [1, 2], return_exceptions=True))
+    assert [type(outcome) for outcome in outcomes] == [raddle.TaskTimeout] * 2
+    gate.open()
+
+
+@pytest.mark.parametrize("library", ["tqdm", "rich"])
+def test_progress_follows_the_results(
+    view: Any, library: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip(library)
+    if library == "rich":
+        monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    items = view.map(abs, range(7), progress=True)
+    assert list(items) == list(range(7))
+    captured = capsys.readouterr()
+    assert captured.out == "", "the program's output is its own"
+    assert "7/7" in captured.err
+    assert "items/s" in captured.err
+    view.map(abs, range(3), progress=True).close()
+    with pytest.raises(ZeroDivisionError):
+        list(view.map(lambda number: 1 // number, [0], progress=True))
+
+
+def test_progress_without_a_library_to_draw_it(view: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("tqdm", "tqdm.auto", "rich", "rich.progress"):
+        monkeypatch.setitem(sys.modules, module, None)
+    calls: list[int] = []
+    with pytest.raises(ImportError, match=r"raddle\["):
+        view.map(calls.append, range(3), progress=True)
+    view.submit(int).result(LONG)
+    assert calls == []
+
+
+@pytest.mark.parametrize("options", [{}, {"ordered": False}, {"buffersize": 50}], ids=str)
+def test_several_threads_share_an_iteration(view: Any, options: dict[str, Any]) -> None:
+    items = view.map(abs, range(2000), **options)
+    seen: list[int] = []
+    threads = [threading.Thread(target=lambda: seen.extend(items)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LONG)
+    assert sorted(seen) == list(range(2000))
+
+
+def test_many_items_through_a_small_buffer(view: Any) -> None:
+    items = view.map(abs, range(20_000), buffersize=100)
+    assert sum(items) == sum(range(20_000))
