@@ -1,0 +1,66 @@
+"""What each row has to reach, by the interpreter's version.
+
+A row without an entry for the running version is measured and printed without a verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Sense = Literal["at least", "at most"]
+ANY = "any"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A bound on a row's ratio, or on its value where it has no ratio.
+
+    Attributes:
+        value: the bound.
+        sense: which side of the bound is good.
+        tolerance: the share of the bound by which noise may miss it; only for "no slower than" rows, where a
+            tie is a success and a measured tie falls on either side of 1.
+    """
+
+    value: float
+    sense: Sense = "at least"
+    tolerance: float = 0.0
+
+    def met(self, figure: float) -> bool:
+        """Says whether ``figure`` is on the good side."""
+        if self.sense == "at least":
+            return figure >= self.value * (1 - self.tolerance)
+        return figure <= self.value * (1 + self.tolerance)
+
+    def __str__(self) -> str:
+        return f"{'≥' if self.sense == 'at least' else '≤'} {self.value:g}"
+
+
+NO_SLOWER = Target(1.0, tolerance=0.05)
+#: A hundred times as many futures may cost up to twice as much each: caches fill up. Quadratic would be 0.01.
+LINEAR = Target(0.5)
+#: A pool is flat when its slowest point is within a factor of two of its fastest.
+FLAT = Target(0.5)
+
+TARGETS: Mapping[str, Mapping[str, Target]] = {
+    "submit-all": {"3.11": Target(20), "3.14": Target(10)},
+    "one-at-a-time": {"3.11": Target(1.4), "3.14": Target(1.2)},
+    "map": {"3.11": Target(40), "3.14": Target(20)},
+    "as-completed": {"3.11": Target(10), "3.14": Target(5)},
+    "as-completed-linear": {ANY: LINEAR},
+    "first-completed": {"3.11": Target(10), "3.14": Target(5)},
+    "first-completed-linear": {ANY: LINEAR},
+    "memory": {"3.11": Target(4), "3.14": Target(4)},
+    "eight-threads-vs-one": {"3.11": NO_SLOWER, "3.14": NO_SLOWER},
+    "idle": {ANY: Target(1.0, "at most")},
+    "workers-flat": {ANY: FLAT},
+    "tasks-flat": {ANY: FLAT},
+}
+
+
+def target_for(name: str, version: str) -> Target | None:
+    """Returns the target of the row ``name`` on the interpreter ``version`` (``3.11``), if there is one."""
+    by_version = TARGETS.get(name, {})
+    return by_version.get(version) or by_version.get(ANY)
