@@ -140,12 +140,15 @@ WAYS_TO_WAIT = {
 
 @pytest.mark.parametrize("waiting", WAYS_TO_WAIT.values(), ids=WAYS_TO_WAIT.keys())
 def test_ctrl_c_while_tasks_sleep(waiting: str) -> None:
+    # An interruption while asyncio makes its loop leaves a half-made one, about which Python complains.
+    ready = "" if "asyncio" in waiting else 'print("ready")'
     ended = run_program(
         f"""
         import asyncio, raddle, time
         from raddle.futures import ThreadPoolExecutor
 
         async def awaiting(future):
+            print("ready")
             await future
 
         with ThreadPoolExecutor(2) as pool, ThreadPoolExecutor(1, max_pending=1) as full:
@@ -156,7 +159,7 @@ def test_ctrl_c_while_tasks_sleep(waiting: str) -> None:
             while full.stats().queued:
                 pass
             full.submit(time.sleep, 60)
-            print("ready")
+            {ready}
             {waiting}
         """,
         interrupts=1,

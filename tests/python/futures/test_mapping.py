@@ -218,8 +218,15 @@ def test_without_an_interest_in_results_every_call_is_made(single_view: Any, pro
 
 def test_other_tasks_get_their_turn(single: ThreadPoolExecutor) -> None:
     ahead: list[int] = []
-    items = single.map(lambda number: ahead.append(number), range(200_000))
+    submitted = threading.Event()
+
+    def work(number: int) -> None:
+        assert submitted.wait(LONG), "the other task was not submitted"
+        ahead.append(number)
+
+    items = single.map(work, range(200_000))
     other = single.submit(lambda: len(ahead))
+    submitted.set()
     assert other.result(LONG) < 200_000
     items.close()
 
