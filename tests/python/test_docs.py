@@ -38,7 +38,7 @@ def run(page: Path, folder: Path) -> str:
     command = [sys.executable, "-W", "error", "-W", fork_on_purpose, str(script)]
     environment = {**os.environ, "PYTHONFAULTHANDLER": "1"}
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=100, check=False
     )
     assert done.returncode == 0, f"{page.name} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
     assert "Traceback" not in done.stderr, done.stderr

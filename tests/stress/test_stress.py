@@ -23,7 +23,7 @@ from tests.python.futures.support import run_program
 
 SECONDS = float(os.environ.get("RADDLE_STRESS_SECONDS", "20"))
 SEED = int(os.environ.get("RADDLE_STRESS_SEED", "1"))
-PATIENCE = 30.0
+PATIENCE = 100.0
 """Seconds after which an outcome counts as lost."""
 
 EXPECTED = (ZeroDivisionError, raddle.TaskTimeout, raddle.DependencyFailed, CancelledError)
@@ -178,7 +178,7 @@ class Round:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(SECONDS + 120)
+@pytest.mark.timeout(SECONDS + 400)
 def test_random_operations_lose_no_task() -> None:
     end = time.monotonic() + SECONDS * 0.5
     seed = SEED
@@ -200,7 +200,7 @@ def busy(number):
     if number % 7 == 0:
         raise ValueError(number)
     if number % 5 == 0:
-        return pool.submit(abs, number).result(20)
+        return pool.submit(abs, number).result(60)
     return sum(range(number % 300))
 
 def churn(seed):
@@ -231,7 +231,7 @@ for _ in range(3 if sys.version_info >= (3, 11) else 0):
     if pid == 0:
         code = 1
         try:
-            code = pool.submit(pow, 2, 3).result(20) + len(list(pool.map(abs, range(3))))
+            code = pool.submit(pow, 2, 3).result(60) + len(list(pool.map(abs, range(3))))
         finally:
             os._exit(code)
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -251,7 +251,7 @@ ENDINGS = {
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(SECONDS + 120)
+@pytest.mark.timeout(SECONDS + 400)
 def test_programs_end_and_fork_in_the_middle_of_everything() -> None:
     end = time.monotonic() + SECONDS * 0.5
     seed = SEED

@@ -20,7 +20,7 @@ class TaskTimeout(_Timeout):
 
         >>> import raddle, time
         >>> with raddle.ThreadPoolExecutor() as pool:
-        ...     future = pool.options(timeout=0.01).submit(time.sleep, 0.1)
+        ...     future = pool.options(timeout=0.01).submit(time.sleep, 5)
         >>> isinstance(future.exception(), raddle.TaskTimeout)
         True
     """

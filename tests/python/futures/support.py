@@ -14,8 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-LONG = 10.0
+LONG = 60.0
 """Seconds after which something that must happen counts as never happening; generous, for slow machines."""
+
+LEAVING = 10.0
+"""Seconds within which a process that has closed its streams is gone."""
 
 
 def until(condition: Callable[[], object], seconds: float = LONG) -> None:
@@ -75,7 +78,7 @@ class Ended:
 
 
 def run_program(
-    source: str, *, interrupts: int = 0, options: tuple[str, ...] = (), timeout: float = 30.0
+    source: str, *, interrupts: int = 0, options: tuple[str, ...] = (), timeout: float = 100.0
 ) -> Ended:
     """Run Python source in an interpreter of its own, in a process group of its own.
 
@@ -89,14 +92,19 @@ def run_program(
         How it ended. Nothing of its process group is left then.
     """
     environment = {**os.environ, "PYTHONFAULTHANDLER": "0", "PYTHONUNBUFFERED": "1"}
-    program = subprocess.Popen(
-        [sys.executable, *options, "-c", textwrap.dedent(source)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-        start_new_session=True,
-    )
+    # The program gets the signal even where the test run ignores it, in the background for instance.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        program = subprocess.Popen(
+            [sys.executable, *options, "-c", textwrap.dedent(source)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            start_new_session=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     expired = threading.Event()
 
     def kill() -> None:
@@ -123,8 +131,19 @@ def run_program(
     out += rest
     assert not expired.is_set(), f"the program hung\nout: {out}\nerr: {err}"
     assert not interrupts, f"the program ended before it was ready\nout: {out}\nerr: {err}"
+    deadline = time.monotonic() + LEAVING
+    while group_exists(program.pid):
+        if time.monotonic() > deadline:
+            os.killpg(program.pid, signal.SIGKILL)
+            raise AssertionError(f"the program left processes behind\nout: {out}\nerr: {err}")
+        time.sleep(0.001)
+    return Ended(program.returncode, out, err, seconds)
+
+
+def group_exists(group: int) -> bool:
+    """Whether a process group has a member."""
     try:
-        os.killpg(program.pid, signal.SIGKILL)
+        os.killpg(group, 0)
     except ProcessLookupError:
-        return Ended(program.returncode, out, err, seconds)
-    raise AssertionError(f"the program left processes behind\nout: {out}\nerr: {err}")
+        return False
+    return True

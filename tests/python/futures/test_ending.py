@@ -9,8 +9,8 @@ import pytest
 from tests.python.futures.support import run_program
 
 INTERRUPTED = (-signal.SIGINT, 130)
-PROMPT = 5.0
-"""Seconds within which an interrupted program is gone; its tasks would take a minute. Generous, for slow machines."""
+PROMPT = 60.0
+"""Seconds within which an interrupted program is gone; its tasks would take an hour. Generous, for slow machines."""
 
 
 def test_queued_deferred_and_retried_tasks_run_before_the_end() -> None:
@@ -31,7 +31,7 @@ def test_queued_deferred_and_retried_tasks_run_before_the_end() -> None:
         for number in range(3):
             pool.submit(print, number)
         pool.options(retries=5, backoff=0.01).submit(flaky)
-        last = pool.options(after=first, priority=-1, timeout=30).submit(print, "last")
+        last = pool.options(after=first, priority=-1, timeout=60).submit(print, "last")
         threading.Timer(0.05, hold.set).start()
     """)
     assert ended.code == 0, ended.err
@@ -103,11 +103,11 @@ def test_a_task_given_up_at_its_timeout_does_not_hold_up_the_end() -> None:
         lock.acquire()
         pool = ThreadPoolExecutor(2)
         stuck = [pool.options(timeout=0.02).submit(task, *args) for task, *args in
-                 [(lock.acquire,), (time.sleep, 60), (lock.acquire,)]]
+                 [(lock.acquire,), (time.sleep, 3600), (lock.acquire,)]]
         print([type(future.exception()) is TaskTimeout for future in stuck])
     """)
     assert (ended.code, ended.err, ended.out) == (0, "", "[True, True, True]\n")
-    assert ended.seconds < 30
+    assert ended.seconds < PROMPT
 
 
 def test_sys_exit_in_a_task_is_its_outcome_alone() -> None:
@@ -123,14 +123,14 @@ def test_sys_exit_in_a_task_is_its_outcome_alone() -> None:
 
 WAYS_TO_WAIT = {
     "result": "futures[0].result()",
-    "result with a timeout": "futures[0].result(60)",
+    "result with a timeout": "futures[0].result(3600)",
     "exception": "futures[0].exception()",
     "wait": "raddle.wait(futures)",
     "first completed": "raddle.wait(futures, return_when=raddle.FIRST_COMPLETED)",
     "as_completed": "next(iter(raddle.as_completed(futures)))",
-    "map": "next(pool.map(time.sleep, [60]))",
-    "map with options": "next(pool.options(retries=3).map(time.sleep, [60]))",
-    "map in any order": "next(pool.map(time.sleep, [60], ordered=False))",
+    "map": "next(pool.map(time.sleep, [3600]))",
+    "map with options": "next(pool.options(retries=3).map(time.sleep, [3600]))",
+    "map in any order": "next(pool.map(time.sleep, [3600], ordered=False))",
     "the end of the block": "pass",
     "shutdown": "pool.shutdown()",
     "a full queue": "full.submit(int)",
@@ -152,13 +152,13 @@ def test_ctrl_c_while_tasks_sleep(waiting: str) -> None:
             await future
 
         with ThreadPoolExecutor(2) as pool, ThreadPoolExecutor(1, max_pending=1) as full:
-            futures = [pool.submit(time.sleep, 60) for _ in range(10)]
+            futures = [pool.submit(time.sleep, 3600) for _ in range(10)]
             deferred = pool.options(after=futures[0]).submit(print, "never")
-            with_timeout = pool.options(timeout=60, retries=3).submit(print, "never")
-            full.submit(time.sleep, 60)
+            with_timeout = pool.options(timeout=3600, retries=3).submit(print, "never")
+            full.submit(time.sleep, 3600)
             while full.stats().queued:
                 pass
-            full.submit(time.sleep, 60)
+            full.submit(time.sleep, 3600)
             {ready}
             {waiting}
         """,
@@ -173,7 +173,7 @@ def test_ctrl_c_while_tasks_sleep(waiting: str) -> None:
 
 
 STUCK_TASKS = {
-    "sleep": "time.sleep(60)",
+    "sleep": "time.sleep(3600)",
     "lock": "locked.acquire()",
     "computing in C": "hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)",
     "Python loop": "while True: pass",
@@ -221,7 +221,7 @@ def test_ctrl_c_while_the_program_ends() -> None:
         from raddle.futures import ThreadPoolExecutor
 
         pool = ThreadPoolExecutor(2)
-        futures = [pool.submit(time.sleep, 60) for _ in range(10)]
+        futures = [pool.submit(time.sleep, 3600) for _ in range(10)]
         threading._register_atexit(print, "ready")  # called just before the pool's own function
         """,
         interrupts=1,
@@ -254,7 +254,7 @@ def test_a_caught_interrupt_cancels_nothing() -> None:
                 print("caught")
         assert not any(future.cancelled() for future in futures)
         hold.set()
-        print([future.result(10) for future in futures], len(list(first)))
+        print([future.result(60) for future in futures], len(list(first)))
         print([sorted(items) for items in maps] == [[1, 2]] * len(maps))
         hold.clear()
         held = pool.submit(hold.wait)
@@ -264,7 +264,7 @@ def test_a_caught_interrupt_cancels_nothing() -> None:
             pool.shutdown()
         except KeyboardInterrupt:
             hold.set()
-            print(last.result(10))
+            print(last.result(60))
         """,
         interrupts=12,
     )
@@ -306,7 +306,7 @@ def test_the_end_in_the_middle_of_everything(attempt: int, last_words: str) -> N
         except Exception:
             pass  # two classes named TimeoutError up to Python 3.10
         {last_words}
-        nothing.result(30)
+        nothing.result(90)
     """)
     assert ended.code in INTERRUPTED, (ended.code, ended.err)
     assert "Fatal" not in ended.err

@@ -30,7 +30,7 @@ def fails_with(kind, function, *args):
 
 pool = ThreadPoolExecutor(2)
 hold = threading.Event()
-running = [pool.submit(hold.wait, 20) for _ in range(2)]
+running = [pool.submit(hold.wait, 90) for _ in range(2)]
 queued = [pool.submit(pow, 2, number) for number in range(3)]
 inherited = [*running, *queued]
 """
@@ -49,14 +49,14 @@ def test_pending_futures_fail_in_the_child_and_nothing_happens_to_the_parent() -
     assert run("""
     def child():
         for future in inherited:
-            assert fails_with(raddle.ForkError, future.result, 10)
-            assert isinstance(future.exception(10), raddle.ForkError)
+            assert fails_with(raddle.ForkError, future.result, 60)
+            assert isinstance(future.exception(60), raddle.ForkError)
             assert future.done() and not future.running() and not future.cancelled() and not future.cancel()
             assert "belongs to the process that forked" in str(future.exception())
-        assert wait(inherited, 10).not_done == set()
-        assert set(as_completed(inherited, 10)) == set(inherited)
-        assert stdlib.wait(inherited, 10).not_done == set()
-        assert set(stdlib.as_completed(inherited, 10)) == set(inherited)
+        assert wait(inherited, 60).not_done == set()
+        assert set(as_completed(inherited, 60)) == set(inherited)
+        assert stdlib.wait(inherited, 60).not_done == set()
+        assert set(stdlib.as_completed(inherited, 60)) == set(inherited)
         called = []
         inherited[0].add_done_callback(called.append)
         assert called == [inherited[0]]
@@ -64,7 +64,7 @@ def test_pending_futures_fail_in_the_child_and_nothing_happens_to_the_parent() -
 
     print(in_child(child))
     hold.set()
-    print([future.result(10) for future in inherited])
+    print([future.result(60) for future in inherited])
     """) == ["child", "7", "[True, True, 1, 2, 4]"]
 
 
@@ -88,7 +88,7 @@ def test_awaiting_in_the_child() -> None:
     async def main():
         for awaitable in (inherited[0], asyncio.wrap_future(inherited[1])):
             try:
-                await asyncio.wait_for(awaitable, 10) if asyncio.isfuture(awaitable) else await awaitable
+                await asyncio.wait_for(awaitable, 60) if asyncio.isfuture(awaitable) else await awaitable
             except raddle.ForkError:
                 print("told")
 
@@ -101,11 +101,11 @@ def test_the_executor_works_afresh_in_the_child() -> None:
     assert run("""
     def child():
         assert pool.stats().queued == 0
-        print([pool.submit(pow, 2, number).result(10) for number in range(4)])
+        print([pool.submit(pow, 2, number).result(60) for number in range(4)])
         print(list(pool.map(abs, [-1, -2])), list(pool.options(retries=1).map(abs, [-3])))
-        print(type(pool.options(timeout=0.01).submit(time.sleep, 0.1).exception(10)).__name__)
+        print(type(pool.options(timeout=0.01).submit(time.sleep, 60).exception(60)).__name__)
         barrier = threading.Barrier(2)
-        print(sorted(future.result(10) for future in [pool.submit(barrier.wait, 10) for _ in range(2)]))
+        print(sorted(future.result(60) for future in [pool.submit(barrier.wait, 60) for _ in range(2)]))
         pool.submit(print, "queued at the end of the child")
 
     print(in_child(child))
@@ -122,7 +122,7 @@ def test_resize_and_shutdown_are_inherited() -> None:
 
     def child():
         barrier = threading.Barrier(3)
-        wait([pool.submit(barrier.wait, 10) for _ in range(3)])
+        wait([pool.submit(barrier.wait, 60) for _ in range(3)])
         print(fails_with(RuntimeError, closed.submit, int))
         with pool:
             pool.submit(print, "in the block")
@@ -130,7 +130,7 @@ def test_resize_and_shutdown_are_inherited() -> None:
 
     print(in_child(child))
     hold.set()
-    print(pool.submit(pow, 2, 3).result(10))
+    print(pool.submit(pow, 2, 3).result(60))
     """) == ["True", "in the block", "True", "7", "8"]
 
 
@@ -145,14 +145,14 @@ def test_dependants_and_retries_in_the_child() -> None:
 
     def child():
         outside.set_result(1)
-        print([fails_with(raddle.ForkError, future.result, 10) for future in [*dependants, retried]])
-        late = pool.options(after=running[0]).submit(int).exception(10)
+        print([fails_with(raddle.ForkError, future.result, 60) for future in [*dependants, retried]])
+        late = pool.options(after=running[0]).submit(int).exception(60)
         print(type(late).__name__, type(late.__cause__).__name__)
 
     print(in_child(child))
     hold.set()
     outside.set_result(1)
-    print([future.result(10) for future in dependants], retried.cancel())
+    print([future.result(60) for future in dependants], retried.cancel())
     """) == ["[True, True, True]", "DependencyFailed ForkError", "7", "[0, 0] True"]
 
 
@@ -160,7 +160,7 @@ def test_dependants_and_retries_in_the_child() -> None:
 @pytest.mark.parametrize("ordered", [True, False])
 def test_a_map_that_the_child_inherits(view: str, ordered: bool) -> None:
     assert run(f"""
-    items = {view}.map(lambda number: hold.wait(20) and number, range(3), ordered={ordered})
+    items = {view}.map(lambda number: hold.wait(90) and number, range(3), ordered={ordered})
     print(in_child(lambda: print(fails_with(raddle.ForkError, next, items))))
     hold.set()
     print(sorted(items))
@@ -189,13 +189,13 @@ def test_forking_from_a_task() -> None:
         pid = os.fork()
         if pid:
             return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        code = pool.submit(pow, 2, 3).result(10) + len(list(pool.map(abs, range(3))))
+        code = pool.submit(pow, 2, 3).result(60) + len(list(pool.map(abs, range(3))))
         if ending == "exit":
             os._exit(code)
         return "the child's worker comes to its end"
 
-    print([pool.submit(task, ending).result(20) for ending in ("exit", "return", "exit")])
-    print(pool.submit(pow, 2, 3).result(10))
+    print([pool.submit(task, ending).result(60) for ending in ("exit", "return", "exit")])
+    print(pool.submit(pow, 2, 3).result(60))
     """) == ["[11, 0, 11]", "8"]
 
 
@@ -212,7 +212,7 @@ def test_a_task_that_returns_in_a_child_without_streams() -> None:
 
     closed = open(os.devnull, "w")
     closed.close()
-    print([pool.submit(task, stream).result(20) for stream in (None, closed)])
+    print([pool.submit(task, stream).result(60) for stream in (None, closed)])
     """) == ["[0, 0]"]
 
 
@@ -220,9 +220,11 @@ def test_the_threads_of_the_parent_are_not_the_childs() -> None:
     assert run("""
     def child():
         assert pool._threads == set()
-        late = [pool.submit(time.sleep, 0.05) for _ in range(4)]
+        go = threading.Event()
+        late = [pool.submit(go.wait, 60) for _ in range(4)]
         assert len(pool._threads) == 2
         assert all(thread.is_alive() for thread in pool._threads)
+        go.set()
 
     print(in_child(child))
     hold.set()
@@ -243,7 +245,7 @@ def test_forking_while_workers_are_busy() -> None:
     threads = [threading.Thread(target=churn) for _ in range(3)]
     for thread in threads:
         thread.start()
-    codes = {in_child(lambda: os._exit(pool.submit(pow, 2, 3).result(10))) for _ in range(25)}
+    codes = {in_child(lambda: os._exit(pool.submit(pow, 2, 3).result(60))) for _ in range(25)}
     stop.set()
     for thread in threads:
         thread.join()
@@ -254,7 +256,7 @@ def test_forking_while_workers_are_busy() -> None:
 def test_multiprocessing_with_fork() -> None:
     assert run("""
     def child(queue):
-        queue.put(fails_with(raddle.ForkError, running[0].result, 10))
+        queue.put(fails_with(raddle.ForkError, running[0].result, 60))
         queue.put(list(pool.map(pow, [2, 3], [3, 2])))
 
     context = multiprocessing.get_context("fork")
@@ -271,16 +273,16 @@ def test_multiprocessing_with_fork() -> None:
 def test_grandchildren() -> None:
     assert run("""
     def child():
-        first = pool.submit(hold.wait, 20)
+        first = pool.submit(hold.wait, 90)
 
         def grandchild():
-            assert fails_with(raddle.ForkError, first.result, 10)
-            assert fails_with(raddle.ForkError, running[0].result, 10)
-            print(pool.submit(pow, 2, 3).result(10))
+            assert fails_with(raddle.ForkError, first.result, 60)
+            assert fails_with(raddle.ForkError, running[0].result, 60)
+            print(pool.submit(pow, 2, 3).result(60))
 
         print(in_child(grandchild))
         hold.set()
-        print(first.result(10))
+        print(first.result(60))
 
     print(in_child(child))
     hold.set()

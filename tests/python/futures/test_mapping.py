@@ -153,8 +153,10 @@ class TestErrors:
         assert single_view.submit(pow, 2, 3).result(LONG) == 8
         assert len(started) <= 1
 
-    def test_timeout(self, view: Any, gate: Gate) -> None:
-        items = view.map(lambda number: gate() if number else 0, range(2), timeout=0.05, chunksize=1)
+    def test_timeout(self, single_view: Any, gate: Gate) -> None:
+        items = single_view.map(lambda number: gate() if number else 0, range(2), timeout=0.05, chunksize=1)
+        # The first result is there once the second item has begun, and is yielded however late it is asked for.
+        gate.await_entry()
         assert next(items) == 0
         with pytest.raises(FuturesTimeoutError):
             next(items)
