@@ -10,8 +10,8 @@ from .suites import SUITES
 from .supervisor import Limits, Outcome, SuiteRun, run_suite
 from .verdict import judge
 
-LIMITS = Limits(test=2.0, suite=60.0)
-NEAR = Limits(test=30.0, suite=60.0)
+LIMITS = Limits(test=5.0, suite=100.0)
+NEAR = Limits(test=60.0, suite=100.0)
 PASSED = Outcome("passed")
 FAILED = Outcome("failed", 0.1, "AssertionError: 1 != 2")
 
@@ -109,7 +109,11 @@ def test_a_test_that_crashes_is_named_and_the_rest_runs() -> None:
 @pytest.mark.slow
 def test_a_suite_over_its_limit_is_ended_and_leaves_the_rest_not_run() -> None:
     patterns = ("*.test_to_thread", "*.test_to_thread_exception")
-    seen = run("asyncio", "hanging", Limits(test=60.0, suite=4.0), *patterns)
+    # A busy machine may not come as far as the first test within the shorter limits.
+    for limit in (4.0, 15.0, 60.0):
+        seen = run("asyncio", "hanging", Limits(test=100.0, suite=limit), *patterns)
+        if seen.outcomes:
+            break
     assert names(seen)["test_to_thread"].outcome == "hung"
     verdict = judge(seen, (), patterns)
     assert sorted(outcome.outcome for outcome in verdict.outcomes.values()) == ["hung", "not run"]
