@@ -17,7 +17,6 @@ import raddle
 from raddle.futures import CancelledError, Future, InvalidStateError, ThreadPoolExecutor
 from tests.python.futures.support import LONG, Gate, until
 
-
 SLACK = 1.0
 """Seconds that two clocks may be apart which are compared once, a moment after each other."""
 
