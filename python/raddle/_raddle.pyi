@@ -111,6 +111,7 @@ class ThreadPool:
         fn: Callable[..., _T],
         items: Iterator[Any],
         *,
+        submit: Callable[[Callable[..., _T], tuple[Any, ...], dict[str, Any]], StdlibFuture[_T]] | None,
         spread: bool,
         timeout: float | None,
         turn: int | None,

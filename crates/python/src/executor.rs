@@ -245,13 +245,15 @@ impl ThreadPool {
         Ok(future)
     }
 
-    /// Starts a map over `items`; `spread` tells that they are tuples of arguments.
-    #[pyo3(signature = (r#fn, items, *, spread, timeout, turn, buffersize, ordered, return_exceptions, priority))]
+    /// Starts a map over `items`; `spread` tells that they are tuples of arguments, `submit` (or None) how to make each a
+    /// task of its own: `submit(fn, args, kwargs)`.
+    #[pyo3(signature = (r#fn, items, *, submit, spread, timeout, turn, buffersize, ordered, return_exceptions, priority))]
     #[expect(clippy::too_many_arguments, reason = "one for each option of map")]
     fn _map(
         slf: &Bound<'_, Self>,
         r#fn: Py<PyAny>,
         items: &Bound<'_, PyIterator>,
+        submit: Option<Py<PyAny>>,
         spread: bool,
         timeout: Option<f64>,
         turn: Option<usize>,
@@ -260,9 +262,10 @@ impl ThreadPool {
         return_exceptions: bool,
         priority: i32,
     ) -> PyResult<MapIterator> {
-        let buffersize = buffersize.or(slf.get().native()?.max_pending);
-        let options = MapOptions { timeout, turn, buffersize, ordered, return_exceptions, spread, priority };
-        MapIterator::start(slf, r#fn, items, &options)
+        let buffersize = buffersize.or(slf.get().native()?.max_pending).map(|limit| limit as u64);
+        let options =
+            MapOptions { submit, timeout, turn, buffersize, ordered, return_exceptions, spread, priority };
+        MapIterator::start(slf, r#fn, items, options)
     }
 
     /// Changes how many tasks may run at once.

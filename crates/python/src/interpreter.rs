@@ -75,8 +75,10 @@ pub(crate) fn error(py: Python<'_>, class: &Py<PyType>, message: impl Into<Strin
     PyErr::from_type(class.bind(py).clone(), (message.into(),))
 }
 
-/// How long the main thread, which handles signals, sleeps at most before it looks for them of its own accord. A signal that arrives between
-/// the last look and the sleep does not end the sleep; this bounds the wait for that rare case.
+/// How long the main thread, which handles signals, sleeps before it looks for them of its own accord: a signal that arrives
+/// between the last look and the sleep does not end the sleep. That happens to a sleep that has just begun, so the naps are
+/// short first and grow.
+const FIRST_NAP: Duration = Duration::from_millis(2);
 const LONGEST_NAP: Duration = Duration::from_secs(1);
 
 /// How often a worker whose task's deadline has passed looks whether it has been interrupted.
@@ -93,7 +95,7 @@ pub(crate) fn sleep(
     sleep: impl Fn(Option<Moment>) -> Wake + Sync,
 ) -> PyResult<bool> {
     let _released = raddle_pool::release();
-    let longest = raddle_sys::thread::is_main().then_some(LONGEST_NAP);
+    let mut look_after = raddle_sys::thread::is_main().then_some(FIRST_NAP);
     let mut short_naps = 0;
     loop {
         let now = Moment::now();
@@ -108,7 +110,7 @@ pub(crate) fn sleep(
                 task_deadline().set(None);
                 None
             }
-            None => longest.map(|longest| now + longest),
+            None => look_after.map(|span| now + span),
         };
         let until = [deadline, nap].into_iter().flatten().min();
         raddle_sync::assert_unlocked();
@@ -116,6 +118,7 @@ pub(crate) fn sleep(
             Wake::Woken => return Ok(true),
             Wake::TimedOut if deadline.is_some_and(|deadline| deadline <= Moment::now()) => return Ok(false),
             _ => {
+                look_after = look_after.map(|span| (span * 4).min(LONGEST_NAP));
                 py.check_signals()?;
                 if let Err(error) = ffi::invoke(names(py).checkpoint.bind(py), ()) {
                     task_deadline().set(None);

@@ -4,8 +4,8 @@ use crate::context::Context;
 use crate::ffi::{self, CallResult};
 use crate::future::Future;
 use crate::managed::Managed;
-use crate::mapping::MapTask;
 use crate::runtime::PythonRuntime;
+use crate::turns::Turns;
 use crate::worker::Worker;
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
@@ -32,7 +32,7 @@ pub(crate) enum Job {
     /// A task whose deadline has passed is to be told so, or tried again.
     Expired(Arc<Managed>, Py<PyBaseException>),
     /// A worker's turn at a map.
-    Turn(Arc<MapTask>),
+    Turn(Arc<Turns>),
 }
 
 impl Job {

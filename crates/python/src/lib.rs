@@ -19,6 +19,8 @@
 //! | [`context`] | the context variables that travel into a task |
 //! | [`worker`] | one worker's own: name, clock, deadline |
 //! | [`mapping`] | the iterator behind `map` |
+//! | [`turns`] | a map without futures: workers take turns at its items |
+//! | [`item_tasks`] | a map whose items are tasks with a future each |
 //! | [`collect`] | `wait` and `as_completed` |
 
 mod collect;
@@ -28,12 +30,14 @@ mod executor;
 mod ffi;
 mod future;
 mod interpreter;
+mod item_tasks;
 mod job;
 mod managed;
 mod mapping;
 mod observer;
 mod options;
 mod runtime;
+mod turns;
 mod views;
 mod worker;
 
@@ -71,6 +75,7 @@ mod extension {
         super::future::prepare();
         super::collect::prepare(module.py());
         super::managed::prepare(module.py());
+        super::item_tasks::prepare(module.py());
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -1,17 +1,17 @@
-//! The iterator behind `ThreadPoolExecutor.map`, and a worker's turn at it.
+//! The iterator behind `ThreadPoolExecutor.map`: reads the input, hands out the results.
+//!
+//! Whatever a signal handler raises while it waits leaves everything as it is: the next call goes on where this one was.
 
 use crate::context::Context;
 use crate::executor::ThreadPool;
-use crate::ffi::{self, CallResult};
+use crate::ffi;
 use crate::interpreter::{self, deadline, error, names};
-use crate::job::Job;
-use crate::runtime::PythonRuntime;
-use crate::worker::Worker;
-use pyo3::exceptions::PyBaseException;
+use crate::item_tasks::ItemTasks;
+use crate::turns::{ItemOutcome, Turns};
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
-use raddle_pool::Pool;
 use raddle_sync::{Moment, Mutex, WaitWord};
 use raddle_sys::fork;
 use raddle_task::map::{Map, Order, Take};
@@ -19,95 +19,122 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// How long a worker stays with a map while other tasks wait.
-const TURN: Duration = Duration::from_millis(2);
-
-/// None: withdrawn before it began.
-type ItemOutcome = Option<CallResult>;
-
-/// What the workers and the consumer of one map share.
-pub(crate) struct MapTask {
-    map: Map<Py<PyAny>, ItemOutcome>,
-    function: Py<PyAny>,
-    context: Context,
-    /// The items are tuples of arguments, not single arguments.
-    spread: bool,
-    /// Items in a turn; None: as many as fit in its time.
-    turn: Option<usize>,
-    priority: i32,
+/// Who works on the items.
+enum Work {
+    Turns(Arc<Turns>),
+    Tasks(Arc<ItemTasks>),
 }
 
-impl MapTask {
-    fn call(&self, py: Python<'_>, item: &Bound<'_, PyAny>) -> CallResult {
-        let function = self.function.bind(py);
-        let called = self.context.run_copy(py, || match item.cast::<PyTuple>() {
-            Ok(args) if self.spread => ffi::call(function, args, None),
-            _ => ffi::call_one(function, item),
-        });
-        called.unwrap_or_else(|error| Err(error.into_value(py)))
-    }
-
-    /// A worker's turn: items until there are none, or until others want the worker.
-    pub(crate) fn run(self: Arc<Self>, py: Python<'_>, pool: &Arc<Pool<PythonRuntime>>, worker: &Worker) {
-        let runtime = pool.runtime();
-        let mut start = worker.begin(py);
-        let mut items = 0;
-        let mut finished = None;
-        loop {
-            if runtime.cancelling.load(Ordering::Acquire) {
-                self.withdraw();
-            }
-            let Some((index, item)) = self.map.claim(finished.take()) else {
-                if self.map.leave() {
-                    break;
-                }
-                continue;
-            };
-            let outcome = self.call(py, item.bind(py));
-            drop(item);
-            if !pool.is_ours() {
-                // The item forked and has come back in the child, where the rest of the map is none of its business.
-                return;
-            }
-            runtime.counters.count(&outcome);
-            finished = Some((index, Some(outcome)));
-            items += 1;
-            let now = worker.end();
-            worker.breathe(py, now);
-            let over = self.turn.map_or(now.since(start) >= TURN, |turn| items >= turn);
-            if over {
-                if pool.has_ready() {
-                    self.map.publish(finished.take());
-                    pool.resubmit(Job::Turn(Arc::clone(&self)), self.priority);
-                    return;
-                }
-                (start, items) = (now, 0);
-            }
+impl Work {
+    fn map(&self) -> &Map<Py<PyAny>, ItemOutcome> {
+        match self {
+            Self::Turns(turns) => &turns.map,
+            Self::Tasks(tasks) => &tasks.map,
         }
     }
 
-    /// Items that have not begun never will; whoever waits for their results gets `CancelledError`.
-    pub(crate) fn withdraw(&self) {
-        drop(self.map.withdraw(|| None));
+    fn function(&self) -> &Py<PyAny> {
+        match self {
+            Self::Turns(turns) => &turns.function,
+            Self::Tasks(tasks) => &tasks.function,
+        }
     }
 
-    /// Items that have not begun fail.
-    pub(crate) fn fail(&self, py: Python<'_>, reason: &Py<PyBaseException>) {
-        drop(self.map.withdraw(|| Some(Err(reason.clone_ref(py)))));
+    /// Whether the iterator alone has a share in it.
+    fn is_idle(&self) -> bool {
+        match self {
+            Self::Turns(turns) => Arc::strong_count(turns) == 1,
+            Self::Tasks(tasks) => Arc::strong_count(tasks) == 1,
+        }
+    }
+
+    /// No further item is begun; results that nobody took are dropped.
+    fn close(&self, py: Python<'_>) {
+        drop(self.map().close());
+        if let Self::Tasks(tasks) = self {
+            tasks.cancel(py);
+        }
     }
 }
 
 /// Where further items come from.
 struct Source {
     iterator: Py<PyIterator>,
-    /// Only for as long as there may be further items: who drops the executor ends its threads.
     executor: Py<ThreadPool>,
-    /// What the iterator raised; it comes up after the results of the items before it.
+    /// What schedules an item that is a task of its own.
+    submit: Option<Py<PyAny>>,
+    /// An item that has been read and could not be submitted yet.
+    held: Option<Py<PyAny>>,
+    /// What the input or a submission raised; it comes up after the results of the items before it.
     error: Option<PyErr>,
+}
+
+/// What came of an attempt to read one item.
+enum Step {
+    /// It is being worked on.
+    Fed,
+    /// Nothing was read: another thread is at it, or an error is to come up.
+    Nothing,
+    /// The executor is full, says this error: there is room again when an item has ended.
+    Full(PyErr),
+    /// The input has ended.
+    End,
+}
+
+impl Source {
+    /// Reads an item and sees to it that somebody works on it.
+    ///
+    /// Raises what is no `Exception`, such as an interrupt, at once, and losing nothing.
+    fn advance(&mut self, py: Python<'_>, work: &Work) -> PyResult<Step> {
+        if self.error.is_some() {
+            return Ok(Step::Nothing);
+        }
+        let item = match self.held.take() {
+            Some(item) => item.into_bound(py),
+            None => match ffi::next(self.iterator.bind(py)) {
+                Ok(Some(item)) => item,
+                Ok(None) => return Ok(Step::End),
+                Err(raised) => return self.put_off(py, raised),
+            },
+        };
+        let refused = match (work, &self.submit) {
+            (Work::Tasks(tasks), Some(submit)) => tasks.feed(submit.bind(py), item.cast::<PyTuple>()?).err(),
+            (Work::Turns(turns), _) => {
+                return turns.feed(py, self.executor.get(), item.unbind()).map(|()| Step::Fed);
+            }
+            (Work::Tasks(_), None) => unreachable!("tasks come with what submits them"),
+        };
+        let Some(refused) = refused else { return Ok(Step::Fed) };
+        if refused.is_instance(py, names(py).executor_full.bind(py)) {
+            self.held = Some(item.unbind());
+            return Ok(Step::Full(refused));
+        }
+        if !refused.is_instance_of::<PyException>(py) {
+            self.held = Some(item.unbind());
+        }
+        self.put_off(py, refused)
+    }
+
+    fn put_off(&mut self, py: Python<'_>, raised: PyErr) -> PyResult<Step> {
+        if raised.is_instance_of::<PyException>(py) {
+            self.error = Some(raised);
+            Ok(Step::Nothing)
+        } else {
+            Err(raised)
+        }
+    }
+
+    fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.iterator)?;
+        visit.call(&self.executor)?;
+        visit.call(&self.submit)?;
+        visit.call(&self.held)
+    }
 }
 
 /// Where a map stands with its input.
 enum Input {
+    /// Kept only for as long as there may be further items: who drops the executor ends its threads.
     More(Source),
     /// Some thread is inside the user's iterator, where no lock may be held.
     Reading,
@@ -124,23 +151,27 @@ impl Input {
 const READING_PAUSE: Duration = Duration::from_millis(1);
 
 /// Yields the results of a map. Closing it, or dropping it, cancels the items that have not begun.
-#[pyclass(frozen, module = "raddle._raddle")]
+#[pyclass(frozen, weakref, module = "raddle._raddle")]
 pub(crate) struct MapIterator {
-    task: Arc<MapTask>,
+    work: Work,
     /// The process whose workers work on it, as a fork epoch.
     epoch: u32,
     /// Dropping the iterator cancels only once results have been asked for, as with the stdlib's generator.
     started: AtomicBool,
     input: Mutex<Input>,
+    /// How far the input is read ahead of the results taken; None: all of it is read at once.
+    buffersize: Option<u64>,
     deadline: Option<Moment>,
     return_exceptions: bool,
 }
 
 /// How `map` was called.
 pub(crate) struct MapOptions {
+    /// What schedules an item as a task of its own, as `submit(fn, args, kwargs)`; None: workers take turns.
+    pub(crate) submit: Option<Py<PyAny>>,
     pub(crate) timeout: Option<f64>,
     pub(crate) turn: Option<usize>,
-    pub(crate) buffersize: Option<usize>,
+    pub(crate) buffersize: Option<u64>,
     pub(crate) ordered: bool,
     pub(crate) return_exceptions: bool,
     pub(crate) spread: bool,
@@ -153,98 +184,138 @@ impl MapIterator {
         executor: &Bound<'_, ThreadPool>,
         function: Py<PyAny>,
         items: &Bound<'_, PyIterator>,
-        options: &MapOptions,
+        options: MapOptions,
     ) -> PyResult<Self> {
         let py = executor.py();
-        let order = if options.ordered { Order::Input } else { Order::Completion };
-        let task = Arc::new(MapTask {
-            map: Map::new(order),
-            function,
-            context: Context::capture(py)?,
-            spread: options.spread,
-            turn: options.turn,
-            priority: options.priority,
-        });
-        executor.get().check_open(py)?;
-        let source =
-            Source { iterator: items.clone().unbind(), executor: executor.clone().unbind(), error: None };
+        let map = Map::new(if options.ordered { Order::Input } else { Order::Completion });
+        let work = if options.submit.is_some() {
+            Work::Tasks(Arc::new(ItemTasks::new(map, function)))
+        } else {
+            executor.get().check_open(py)?;
+            let MapOptions { spread, turn, priority, .. } = options;
+            let context = Context::capture(py)?;
+            Work::Turns(Arc::new(Turns { map, function, context, spread, turn, priority }))
+        };
+        let source = Source {
+            iterator: items.clone().unbind(),
+            executor: executor.clone().unbind(),
+            submit: options.submit,
+            held: None,
+            error: None,
+        };
         let iterator = Self {
-            task,
+            work,
             epoch: fork::epoch(),
             started: AtomicBool::new(false),
             input: Mutex::new(Input::More(source)),
+            buffersize: options.buffersize,
             deadline: deadline(options.timeout)?,
             return_exceptions: options.return_exceptions,
         };
-        let mut ahead = 0;
-        while options.buffersize.is_none_or(|limit| ahead < limit) && iterator.read_one(py)? {
-            ahead += 1;
-        }
-        if options.buffersize.is_none() {
+        let mut filled = iterator.fill(py, false);
+        if filled.is_ok() && options.buffersize.is_none() {
             // Everything has been read: what the input raised is the caller's to see now, as in the stdlib.
-            let input = iterator.input.lock().take(Input::Exhausted);
-            if let Input::More(Source { error: Some(error), .. }) = input {
-                iterator.close();
-                return Err(error);
+            filled = iterator.overdue_error().map_or(Ok(()), Err);
+        }
+        match filled {
+            Ok(()) => Ok(iterator),
+            Err(error) => {
+                iterator.end(py);
+                Err(error)
             }
         }
-        Ok(iterator)
     }
 
-    /// Reads one item and sees to it that somebody works on it. False when there is none.
-    fn read_one(&self, py: Python<'_>) -> PyResult<bool> {
+    /// Reads as far ahead as it may. A full executor ends that early: an error only if the caller insists, because no
+    /// result is left to come.
+    fn fill(&self, py: Python<'_>, insist: bool) -> PyResult<()> {
+        while self.buffersize.is_none_or(|limit| self.work.map().ahead() < limit) {
+            match self.read_one(py)? {
+                Step::Fed => {}
+                Step::Full(error) if insist && self.work.map().ahead() == 0 => return Err(error),
+                Step::Full(_) | Step::Nothing | Step::End => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn read_one(&self, py: Python<'_>) -> PyResult<Step> {
         let mut source = {
             let mut input = self.input.lock();
             match input.take(Input::Reading) {
                 Input::More(source) => source,
                 other => {
                     *input = other;
-                    return Ok(false);
+                    return Ok(Step::Nothing);
                 }
             }
         };
-        let item =
-            if source.error.is_some() { None } else { ffi::next(source.iterator.bind(py)).transpose() };
-        let item = item.and_then(|item| item.map_err(|error| source.error = Some(error)).ok());
-        let executor = source.executor.clone_ref(py);
-        let left = if item.is_some() || source.error.is_some() {
-            Input::More(source)
-        } else {
-            drop(source);
-            Input::Exhausted
+        let step = source.advance(py, &self.work);
+        let left = match &step {
+            Ok(Step::End) => {
+                drop(source);
+                Input::Exhausted
+            }
+            _ => Input::More(source),
         };
         let mut input = self.input.lock();
-        if matches!(*input, Input::Exhausted) {
-            // Closed meanwhile.
-            drop(input);
-            drop((left, item));
-            return Ok(false);
-        }
-        let was_reading = input.take(left);
+        let closed = matches!(*input, Input::Exhausted);
+        let stale = if closed { left } else { input.take(left) };
         drop(input);
-        drop(was_reading);
-        let Some(item) = item else { return Ok(false) };
-        self.task.map.feed(item.unbind());
-        self.employ(py, executor.get())?;
-        Ok(true)
-    }
-
-    /// Sends a worker to the map if it can use one more.
-    fn employ(&self, py: Python<'_>, executor: &ThreadPool) -> PyResult<()> {
-        if self.task.map.join(executor.target()) {
-            let job = Job::Turn(Arc::clone(&self.task));
-            executor.enqueue_unbounded(py, job, self.task.priority)?;
+        drop(stale);
+        if closed {
+            // Somebody ended the iteration while an item was on its way.
+            self.work.close(py);
+            return Ok(Step::Nothing);
         }
-        Ok(())
+        step
     }
 
+    /// The error that the input ended with, which comes up once.
+    fn overdue_error(&self) -> Option<PyErr> {
+        let mut input = self.input.lock();
+        if !matches!(&*input, Input::More(Source { error: Some(_), .. })) {
+            return None;
+        }
+        let rest = input.take(Input::Exhausted);
+        drop(input);
+        match rest {
+            Input::More(mut source) => source.error.take(),
+            Input::Reading | Input::Exhausted => None,
+        }
+    }
+
+    fn end(&self, py: Python<'_>) {
+        if self.epoch != fork::epoch() {
+            // The map's lock may be held for ever.
+            return;
+        }
+        // Not dropped under the lock: the iterator's own end may run anything.
+        let input = self.input.lock().take(Input::Exhausted);
+        drop(input);
+        self.work.close(py);
+    }
+
+    /// Hands out a result, reading as many items as may now be read.
     fn deliver(&self, py: Python<'_>, outcome: ItemOutcome) -> PyResult<Py<PyAny>> {
-        match outcome {
-            Some(Ok(value)) => Ok(value),
-            Some(Err(exception)) if self.return_exceptions => Ok(exception.into_any()),
-            Some(Err(exception)) => Err(PyErr::from_value(exception.into_bound(py).into_any())),
-            None => Err(PyErr::from_type(names(py).cancelled_error.bind(py).clone(), ())),
-        }
+        let failure = match outcome {
+            Some(Err(exception)) if !self.return_exceptions => {
+                PyErr::from_value(exception.into_bound(py).into_any())
+            }
+            None => PyErr::from_type(names(py).cancelled_error.bind(py).clone(), ()),
+            Some(result) => {
+                if let Err(raised) = self.fill(py, false) {
+                    drop(self.work.map().put_back(Some(result)));
+                    if raised.is_instance_of::<PyException>(py) {
+                        self.end(py);
+                    }
+                    return Err(raised);
+                }
+                return Ok(result.unwrap_or_else(Py::into_any));
+            }
+        };
+        self.end(py);
+        Err(failure)
     }
 }
 
@@ -261,62 +332,48 @@ impl MapIterator {
         }
         self.started.store(true, Ordering::Relaxed);
         loop {
-            match self.task.map.take() {
-                Take::Ready(outcome) => {
-                    let delivered =
-                        self.deliver(py, outcome).and_then(|value| self.read_one(py).map(|_| value));
-                    if delivered.is_err() {
-                        self.close();
-                    }
-                    return delivered.map(Some);
-                }
+            match self.work.map().take() {
+                Take::Ready(outcome) => return self.deliver(py, outcome).map(Some),
                 Take::Wait(seen) => {
-                    match interpreter::sleep(py, self.deadline, |until| self.task.map.sleep(seen, until)) {
-                        Ok(true) => {}
-                        Ok(false) => {
-                            self.close();
-                            return Err(error(py, &names(py).timeout_error, ""));
-                        }
-                        // A KeyboardInterrupt that is caught cancels nothing: the next call goes on.
-                        Err(signal) => return Err(signal),
+                    let map = self.work.map();
+                    if !interpreter::sleep(py, self.deadline, |until| map.sleep(seen, until))? {
+                        self.end(py);
+                        return Err(error(py, &names(py).timeout_error, ""));
                     }
                 }
                 Take::Empty => {
-                    let mut input = self.input.lock();
-                    if matches!(*input, Input::Reading) {
-                        drop(input);
+                    if let Some(raised) = self.overdue_error() {
+                        return Err(raised);
+                    }
+                    let input = self.input.lock();
+                    let (reading, exhausted) =
+                        (matches!(*input, Input::Reading), matches!(*input, Input::Exhausted));
+                    drop(input);
+                    if exhausted {
+                        return Ok(None);
+                    }
+                    if reading {
                         let pause = Some(Moment::now() + READING_PAUSE);
                         interpreter::sleep(py, pause, |until| WaitWord::new(0).wait(0, until))?;
                         continue;
                     }
-                    let rest = input.take(Input::Exhausted);
-                    drop(input);
-                    return match rest {
-                        Input::More(Source { error: Some(error), .. }) => Err(error),
-                        _ => Ok(None),
-                    };
+                    self.fill(py, true)?;
                 }
             }
         }
     }
 
     /// Ends the iteration: items that have not begun are cancelled, results that nobody took are dropped.
-    fn close(&self) {
-        if self.epoch != fork::epoch() {
-            // The map's lock may be held for ever.
-            return;
-        }
-        // Not dropped under the lock: the iterator's own end may run anything.
-        let input = self.input.lock().take(Input::Exhausted);
-        drop((input, self.task.map.close()));
+    fn close(&self, py: Python<'_>) {
+        self.end(py);
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        // While a worker has a share in the task, what it needs must not look like garbage.
-        if Arc::strong_count(&self.task) == 1 {
-            visit.call(&self.task.function)?;
+        // While a worker has a share in the work, what it needs must not look like garbage.
+        if self.work.is_idle() {
+            visit.call(self.work.function())?;
             let mut visited = Ok(());
-            self.task.map.try_inspect(|results| {
+            self.work.map().try_inspect(|results| {
                 visited = results.flatten().try_for_each(|result| match result {
                     Ok(value) => visit.call(value),
                     Err(exception) => visit.call(exception),
@@ -327,8 +384,7 @@ impl MapIterator {
         if let Some(input) = self.input.try_lock()
             && let Input::More(source) = &*input
         {
-            visit.call(&source.iterator)?;
-            visit.call(&source.executor)?;
+            source.traverse(&visit)?;
         }
         Ok(())
     }
@@ -336,7 +392,7 @@ impl MapIterator {
     /// `(items read, items done)` so far.
     #[getter]
     fn progress(&self) -> (u64, u64) {
-        let progress = self.task.map.progress();
+        let progress = self.work.map().progress();
         (progress.fed, progress.done)
     }
 }
@@ -344,7 +400,15 @@ impl MapIterator {
 impl Drop for MapIterator {
     fn drop(&mut self) {
         if *self.started.get_mut() {
-            self.close();
+            // Without an interpreter nobody is left to be told.
+            let _ = Python::try_attach(|py| {
+                // It may be dropped while an exception is on its way up, which is not to be touched.
+                let raised = PyErr::take(py);
+                self.end(py);
+                if let Some(raised) = raised {
+                    raised.restore(py);
+                }
+            });
         }
     }
 }

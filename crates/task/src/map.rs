@@ -187,6 +187,28 @@ impl<I, O> Map<I, O> {
         Take::Wait(self.arrivals.load())
     }
 
+    /// Gives back what [`Map::take`] returned: it is the next result again.
+    ///
+    /// # Errors
+    ///
+    /// The outcome, when the map has been closed.
+    pub fn put_back(&self, outcome: O) -> Result<(), O> {
+        let mut inner = self.inner.lock();
+        if inner.closed {
+            return Err(outcome);
+        }
+        inner.first -= 1;
+        inner.slots.push_front(Some(outcome));
+        Ok(())
+    }
+
+    /// How many items have been fed whose results nobody has taken.
+    #[must_use]
+    pub fn ahead(&self) -> u64 {
+        let inner = self.inner.lock();
+        inner.progress.fed - inner.first
+    }
+
     /// The consumer sleeps until a result may have come since [`Take::Wait`], `deadline`, or a signal.
     pub fn sleep(&self, seen: u32, deadline: Option<Moment>) -> Wake {
         self.arrivals.wait(seen, deadline)
@@ -275,6 +297,21 @@ mod tests {
         assert_eq!((map.take(), map.take()), (Take::Ready(0), Take::Ready(-1)));
         map.close();
         assert_eq!(map.take(), Take::Empty);
+    }
+
+    #[test]
+    fn a_result_that_was_put_back_comes_first() {
+        let map = Map::new(Order::Input);
+        map.feed_all([10, 20, 30].into_iter());
+        let mut finished = None;
+        while let Some(claimed) = map.claim(finished.take()) {
+            finished = Some(claimed);
+        }
+        assert_eq!((map.take(), map.ahead()), (Take::Ready(10), 2));
+        assert_eq!(map.put_back(10), Ok(()));
+        assert_eq!((map.take(), map.take(), map.ahead()), (Take::Ready(10), Take::Ready(20), 1));
+        map.close();
+        assert_eq!(map.put_back(20), Err(20));
     }
 
     #[test]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from raddle import _raddle
 from raddle._internal import ending  # noqa: F401  (sees to the end of the interpreter)
 from raddle._internal.future import Future
-from raddle._internal.mapping import MapArguments, MapResults, map_futures, map_native
+from raddle._internal.mapping import MapArguments, MapResults, start_map
 from raddle._internal.native_threads import capping
 from raddle._internal.options import TaskView, make_view
 from raddle._internal.stats import ExecutorStats
@@ -227,8 +227,9 @@ class ThreadPoolExecutor(_raddle.ThreadPool, concurrent.futures.ThreadPoolExecut
         )
         if type(self).submit is not ThreadPoolExecutor.submit:
             # A subclass that traces or counts its tasks is to see each item, as with the stdlib's map.
-            return map_futures(self, self.submit, arguments)
-        return map_native(self, arguments)
+            submit = self.submit
+            return start_map(self, arguments, submit=lambda fn, args, kwargs: submit(fn, *args, **kwargs))
+        return start_map(self, arguments)
 
     def resize(self, max_workers: int) -> None:
         """Change how many tasks may run at once, also while tasks run and wait.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future as StdlibFuture
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeGuard, TypeVar, o
 
 from raddle import _raddle
 from raddle._internal.future import Future
-from raddle._internal.mapping import MapArguments, MapResults, map_futures, map_native
+from raddle._internal.mapping import MapArguments, MapResults, start_map
 
 if TYPE_CHECKING:
     from raddle._internal.executor import ThreadPoolExecutor
@@ -104,8 +105,10 @@ class TaskView:
             fn, iterables, timeout, chunksize, buffersize, ordered, progress, return_exceptions
         )
         if self._plain:
-            return map_native(self._executor, arguments, self._priority)
-        return map_futures(self._executor, self.submit, arguments)
+            return start_map(self._executor, arguments, priority=self._priority)
+        # Native through and through: an interrupt comes before an item is submitted or after, not in between.
+        submit = functools.partial(self._executor._submit_with, self._native)
+        return start_map(self._executor, arguments, submit=submit)
 
 
 def make_view(

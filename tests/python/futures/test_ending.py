@@ -273,6 +273,33 @@ def test_a_caught_interrupt_cancels_nothing() -> None:
     assert lines == ["ready", "caught"] * 11 + ["[True, 1, 2, 4] 4", "True", "ready", "8"]
 
 
+def test_an_interrupt_at_any_point_of_a_map_loses_no_item() -> None:
+    ended = run_program(
+        """
+        import signal, threading
+        from raddle.futures import ThreadPoolExecutor
+
+        signal.signal(signal.SIGALRM, signal.default_int_handler)
+        pool = ThreadPoolExecutor(1)
+        views = (pool, pool.options(retries=1))
+        kinds = [(view, ordered, buffersize)
+                 for view in views for ordered in (True, False) for buffersize in (1, None)]
+        for microseconds in range(1, 100):
+            for view, ordered, buffersize in kinds:
+                hold = threading.Event()
+                pool.submit(hold.wait)
+                items = view.map(abs, [-1, -2, -3], ordered=ordered, buffersize=buffersize)
+                try:
+                    signal.setitimer(signal.ITIMER_REAL, microseconds * 1e-6)
+                    next(items)
+                except KeyboardInterrupt:
+                    hold.set()
+                assert sorted(items) == [1, 2, 3], (view, ordered, buffersize, microseconds)
+        """
+    )
+    assert (ended.code, ended.err) == (0, "")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "last_words", ["raise KeyboardInterrupt", "raise SystemExit(130)", "os.kill(os.getpid(), 2)"]

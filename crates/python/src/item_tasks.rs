@@ -1,0 +1,93 @@
+//! A map whose items are tasks of their own, with a future each: where items have options, or a subclass's `submit`.
+
+use crate::ffi;
+use crate::turns::ItemOutcome;
+use pyo3::exceptions::PyBaseException;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use raddle_sync::Mutex;
+use raddle_task::map::Map;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What the futures and the consumer of one map share.
+pub(crate) struct ItemTasks {
+    pub(crate) map: Map<Py<PyAny>, ItemOutcome>,
+    pub(crate) function: Py<PyAny>,
+    /// The futures that are not done, by the index of their item.
+    pending: Mutex<HashMap<u64, Py<PyAny>>>,
+}
+
+impl ItemTasks {
+    pub(crate) fn new(map: Map<Py<PyAny>, ItemOutcome>, function: Py<PyAny>) -> Self {
+        Self { map, function, pending: Mutex::default() }
+    }
+
+    /// Submits one item, a tuple of arguments: `submit(function, args, kwargs)`. One thread at a time may be at it.
+    ///
+    /// An error means that nothing was submitted.
+    pub(crate) fn feed(
+        self: &Arc<Self>,
+        submit: &Bound<'_, PyAny>,
+        args: &Bound<'_, PyTuple>,
+    ) -> PyResult<()> {
+        let py = args.py();
+        let future = ffi::invoke(submit, (&self.function, args, PyDict::new(py)))?;
+        self.map.feed(py.None());
+        let (index, _) = self.map.claim(None).expect("fed just now, and nobody else claims");
+        self.pending.lock().insert(index, future.clone().unbind());
+        let arrival = ItemArrival { tasks: Arc::clone(self), index };
+        if let Err(error) = future.call_method1("add_done_callback", (arrival,)) {
+            self.arrive(index, Some(Err(error.into_value(py))));
+        }
+        Ok(())
+    }
+
+    fn arrive(&self, index: u64, outcome: ItemOutcome) {
+        // Told once, or cancelled: then nobody waits for it any more.
+        let Some(future) = self.pending.lock().remove(&index) else { return };
+        self.map.publish(Some((index, outcome)));
+        drop(future);
+    }
+
+    /// Cancels the tasks that have not begun.
+    pub(crate) fn cancel(&self, py: Python<'_>) {
+        let pending = std::mem::take(&mut *self.pending.lock());
+        for future in pending.into_values() {
+            if let Err(error) = future.bind(py).call_method0("cancel") {
+                error.write_unraisable(py, Some(future.bind(py)));
+            }
+        }
+    }
+}
+
+/// The callback of one item's future.
+#[pyclass(frozen, module = "raddle._raddle")]
+pub(crate) struct ItemArrival {
+    tasks: Arc<ItemTasks>,
+    index: u64,
+}
+
+#[pymethods]
+impl ItemArrival {
+    fn __call__(&self, future: &Bound<'_, PyAny>) {
+        let outcome = outcome_of(future).unwrap_or_else(|error| Some(Err(error.into_value(future.py()))));
+        self.tasks.arrive(self.index, outcome);
+    }
+}
+
+/// How a future has ended, Raddle's or another one.
+fn outcome_of(future: &Bound<'_, PyAny>) -> PyResult<ItemOutcome> {
+    if future.call_method0("cancelled")?.is_truthy()? {
+        return Ok(None);
+    }
+    let exception = future.call_method0("exception")?;
+    if exception.is_none() {
+        return Ok(Some(Ok(future.call_method0("result")?.unbind())));
+    }
+    Ok(Some(Err(exception.cast_into::<PyBaseException>()?.unbind())))
+}
+
+pub(crate) fn prepare(py: Python<'_>) {
+    drop(py.get_type::<ItemArrival>());
+}
