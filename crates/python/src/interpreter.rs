@@ -120,13 +120,19 @@ pub(crate) fn sleep(
             _ => {
                 look_after = look_after.map(|span| (span * 4).min(LONGEST_NAP));
                 py.check_signals()?;
-                if let Err(error) = ffi::invoke(names(py).checkpoint.bind(py), ()) {
+                if let Err(error) = checkpoint(py) {
                     task_deadline().set(None);
                     return Err(error);
                 }
             }
         }
     }
+}
+
+/// Does what the interpreter does between two bytecodes: hands it over to a thread that has asked for it, raises what was sent
+/// to this one.
+pub(crate) fn checkpoint(py: Python<'_>) -> PyResult<()> {
+    ffi::invoke(names(py).checkpoint.bind(py), ()).map(drop)
 }
 
 /// A timeout in seconds, as Python gives it, as a deadline. Negative ones have passed already.

@@ -10,7 +10,7 @@
 //! ```
 
 use crate::ffi;
-use crate::interpreter::{names, timers};
+use crate::interpreter::{checkpoint, names, timers};
 use crate::managed::Managed;
 use crate::runtime::PythonRuntime;
 use pyo3::prelude::*;
@@ -23,8 +23,9 @@ use std::sync::{Arc, Weak};
 use std::thread::LocalKey;
 use std::time::Duration;
 
-/// How long a worker keeps the interpreter at most between two tasks that do not let go of it themselves.
-const SWITCH_INTERVAL: Duration = Duration::from_millis(5);
+/// How long a worker keeps the interpreter at most, between two tasks that do not let go of it themselves, from others who have
+/// asked for it.
+const BREATH: Duration = Duration::from_millis(1);
 
 /// Up to `CPython` 3.11 the state of a thread that is being started carries its creator's identity for a moment, and an
 /// exception sent to the creator would hit the new thread. Waits for that moment to pass; false when it does not.
@@ -109,12 +110,19 @@ impl Worker {
         now
     }
 
-    /// Lets others have the interpreter if this worker has had it for long: tasks in C never do so themselves.
+    /// Lets others have the interpreter if they have asked for it and this worker has had it for long: tasks in C never do
+    /// so themselves.
+    ///
+    /// Not by letting go of it for a moment: who waits for it asks for it when a switch interval is over, would be woken each
+    /// time to find it taken again, and would wait for another whole interval, and another.
     pub(crate) fn breathe(&self, py: Python<'_>, now: Moment) -> bool {
         let since = Moment::from_nanos(self.attached.load(Ordering::Relaxed));
-        let long = now.since(since) >= SWITCH_INTERVAL;
+        let long = now.since(since) >= BREATH;
         if long {
-            py.detach(|| {});
+            if let Err(raised) = checkpoint(py) {
+                // Somebody sent it to this thread, for whatever it runs next.
+                ffi::set_async_exception(py, self.thread, Some(&raised.get_type(py)));
+            }
             self.attached.store(Moment::now().as_nanos(), Ordering::Relaxed);
         }
         long
