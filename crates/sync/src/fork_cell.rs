@@ -7,6 +7,7 @@
 
 use raddle_sys::fork;
 use std::fmt;
+use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 struct Entry<T> {
@@ -16,7 +17,7 @@ struct Entry<T> {
 
 /// Holds one `T` per process: see the module's description.
 ///
-/// Look-ups are wait-free. Safe across threads and forks.
+/// Look-ups are wait-free. Safe across threads and forks; the first value made starts the counting of forks.
 ///
 /// ```
 /// use raddle_sync::ForkCell;
@@ -40,22 +41,39 @@ impl<T> ForkCell<T> {
         Self { current: AtomicPtr::new(Self::entry(value)) }
     }
 
+    /// A cell whose first value is made when it is first asked for, in the parent as in a child. Costs no memory until then.
+    ///
+    /// ```
+    /// let cell = raddle_sync::ForkCell::empty();
+    /// assert_eq!(cell.peek(), None);
+    /// assert_eq!(cell.get(|| 1), &1);
+    /// ```
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self { current: AtomicPtr::new(ptr::null_mut()) }
+    }
+
     fn entry(value: T) -> *mut Entry<T> {
+        fork::watch();
         Box::into_raw(Box::new(Entry { epoch: fork::epoch(), value }))
     }
 
     /// This process's value, made by `fresh` when the one at hand is an ancestor's.
+    #[inline]
     pub fn get(&self, fresh: impl FnOnce() -> T) -> &T {
         let found = self.current.load(Ordering::Acquire);
-        // SAFETY: entries are freed by `drop` only, which has the cell to itself; so `found` lives as long as `self`.
-        let entry = unsafe { &*found };
-        if entry.epoch == fork::epoch() { &entry.value } else { self.replace(found, fresh()) }
+        // SAFETY: entries are freed by `drop` only, which has the cell to itself; so `found` is null or lives as long as
+        // `self`.
+        match unsafe { found.as_ref() } {
+            Some(entry) if entry.epoch == fork::epoch() => &entry.value,
+            _ => self.replace(found, fresh()),
+        }
     }
 
     /// This process's value, if it has one already.
     pub fn peek(&self) -> Option<&T> {
         // SAFETY: as in `get`.
-        let entry = unsafe { &*self.current.load(Ordering::Acquire) };
+        let entry = unsafe { self.current.load(Ordering::Acquire).as_ref() }?;
         (entry.epoch == fork::epoch()).then_some(&entry.value)
     }
 
@@ -73,6 +91,24 @@ impl<T> ForkCell<T> {
         // SAFETY: published entries live as long as `self`.
         unsafe { &(*winner).value }
     }
+
+    /// This process's value, made by `fresh` when there is none yet, from the ancestor's if there is one.
+    ///
+    /// Any lock in the ancestor's value may be held for ever. Several threads may each make a fresh value at the same
+    /// time, and all but one of these are dropped: `fresh` must leave the ancestor's as it is.
+    #[inline]
+    pub fn get_or_inherit(&self, fresh: impl FnOnce(Option<&'static T>) -> T) -> &T
+    where
+        T: 'static,
+    {
+        let found = self.current.load(Ordering::Acquire);
+        // SAFETY: `found` is null, or this process's entry, which lives as long as `self` (and as such the reference is not
+        // used beyond), or an ancestor's, which is never freed: `replace` leaks it, and so does `drop`.
+        match unsafe { found.as_ref::<'static>() } {
+            Some(entry) if entry.epoch == fork::epoch() => &entry.value,
+            ancestor => self.replace(found, fresh(ancestor.map(|entry| &entry.value))),
+        }
+    }
 }
 
 impl<T> Drop for ForkCell<T> {
@@ -80,7 +116,7 @@ impl<T> Drop for ForkCell<T> {
         let entry = *self.current.get_mut();
         // SAFETY: `&mut self` means that nobody looks at it; an ancestor's value is leaked, see the module.
         unsafe {
-            if (*entry).epoch == fork::epoch() {
+            if !entry.is_null() && (*entry).epoch == fork::epoch() {
                 drop(Box::from_raw(entry));
             }
         }

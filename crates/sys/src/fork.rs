@@ -40,6 +40,42 @@ pub fn epoch() -> u32 {
     EPOCH.load(Ordering::Relaxed)
 }
 
+/// Runs `check` in a forked child, and returns whether it returned true there: for tests of what a child finds.
+///
+/// The child has this thread alone; what other threads hold stays held there. It ends without running any destructor, and
+/// after `seconds` in any case, so a check that hangs is one that fails. A panic counts as false.
+///
+/// # Panics
+///
+/// When the system can't make another process.
+///
+/// ```
+/// assert!(raddle_sys::fork::check_in_child(60, || 1 + 1 == 2));
+/// assert!(!raddle_sys::fork::check_in_child(60, || panic!("in the child")));
+/// ```
+pub fn check_in_child(seconds: u32, check: impl FnOnce() -> bool) -> bool {
+    // SAFETY: the child goes on with a copy of everything, and with this thread alone. What it may run into are locks of
+    // threads that are gone: then it waits until the alarm ends it.
+    let child = unsafe { libc::fork() };
+    assert!(child >= 0, "no process: {}", std::io::Error::last_os_error());
+    if child == 0 {
+        // SAFETY: takes a number; the signal ends the process, as nothing in it handles it.
+        unsafe { libc::alarm(seconds) };
+        let held = std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)).unwrap_or(false);
+        // SAFETY: ends the child at once, without running anything of the parent's.
+        unsafe { libc::_exit(i32::from(!held)) };
+    }
+    let mut status = 0;
+    loop {
+        // SAFETY: `child` is our own child and `status` is writable.
+        if unsafe { libc::waitpid(child, &raw mut status, 0) } == child {
+            return libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0;
+        }
+        let error = std::io::Error::last_os_error();
+        assert_eq!(error.kind(), std::io::ErrorKind::Interrupted, "our own child is there to wait for");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,16 +84,16 @@ mod tests {
     fn a_child_has_the_next_epoch() {
         watch();
         let before = epoch();
-        // SAFETY: the child calls only async-signal-safe functions before it ends.
-        let child = unsafe { libc::fork() };
-        if child == 0 {
-            // SAFETY: ends the child at once, without running anything of the test harness.
-            unsafe { libc::_exit(i32::from(epoch() != before + 1)) };
-        }
-        let mut status = 0;
-        // SAFETY: `child` is our own child and `status` is writable.
-        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-        assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0);
+        assert!(check_in_child(60, || epoch() == before + 1));
         assert_eq!(epoch(), before);
+    }
+
+    #[test]
+    fn a_child_that_hangs_fails() {
+        assert!(!check_in_child(1, || {
+            loop {
+                std::thread::park();
+            }
+        }));
     }
 }

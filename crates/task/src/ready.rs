@@ -1,61 +1,8 @@
 //! The queue of tasks that may start: higher priorities first, first come first served within each.
-//!
-//! Segments instead of one ring: a ring that has grown to millions of tasks doubles by copying all of them while the
-//! pool's lock is held, and keeps its memory for ever.
 
+use raddle_sync::segments::Segments;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, VecDeque};
-
-const SEGMENT: usize = 256;
-
-/// First in, first out, in segments of 256.
-#[derive(Debug)]
-struct Fifo<J> {
-    segments: VecDeque<VecDeque<J>>,
-    spare: Option<VecDeque<J>>,
-}
-
-impl<J> Default for Fifo<J> {
-    fn default() -> Self {
-        Self { segments: VecDeque::new(), spare: None }
-    }
-}
-
-impl<J> Fifo<J> {
-    fn push(&mut self, job: J) {
-        if let Some(last) = self.segments.back_mut()
-            && last.len() < SEGMENT
-        {
-            last.push_back(job);
-            return;
-        }
-        let mut segment = self.spare.take().unwrap_or_else(|| VecDeque::with_capacity(SEGMENT));
-        segment.push_back(job);
-        self.segments.push_back(segment);
-    }
-
-    fn pop(&mut self) -> Option<J> {
-        let first = self.segments.front_mut()?;
-        let job = first.pop_front();
-        if first.is_empty() && self.segments.len() > 1 {
-            self.spare = self.segments.pop_front();
-        }
-        job
-    }
-
-    fn pop_last(&mut self) -> Option<J> {
-        let last = self.segments.back_mut()?;
-        let job = last.pop_back();
-        if last.is_empty() && self.segments.len() > 1 {
-            self.spare = self.segments.pop_back();
-        }
-        job
-    }
-
-    fn is_empty(&self) -> bool {
-        self.segments.front().is_none_or(VecDeque::is_empty)
-    }
-}
+use std::collections::BTreeMap;
 
 /// Jobs in the order in which they are to start. Not synchronised: it stands behind its pool's lock.
 ///
@@ -68,15 +15,15 @@ impl<J> Fifo<J> {
 /// ```
 #[derive(Debug)]
 pub struct ReadyQueue<J> {
-    plain: Fifo<J>,
+    plain: Segments<J>,
     /// Every priority but 0, which nearly all jobs have.
-    ranked: BTreeMap<Reverse<i32>, Fifo<J>>,
+    ranked: BTreeMap<Reverse<i32>, Segments<J>>,
     len: usize,
 }
 
 impl<J> Default for ReadyQueue<J> {
     fn default() -> Self {
-        Self { plain: Fifo::default(), ranked: BTreeMap::new(), len: 0 }
+        Self { plain: Segments::default(), ranked: BTreeMap::new(), len: 0 }
     }
 }
 
@@ -153,31 +100,6 @@ mod tests {
         assert_eq!(ready.pop_last(0), Some(2));
         assert_eq!(ready.pop_last(9), None);
         assert_eq!(std::iter::from_fn(|| ready.pop()).collect::<Vec<_>>(), [1, 0]);
-    }
-
-    #[test]
-    fn order_holds_across_segments() {
-        let mut ready = ReadyQueue::default();
-        for round in 0..3 {
-            for job in 0..10 * SEGMENT {
-                ready.push(job, 0);
-            }
-            assert_eq!(ready.len(), 10 * SEGMENT, "round {round}");
-            for job in 0..10 * SEGMENT {
-                assert_eq!(ready.pop(), Some(job));
-            }
-            assert_eq!(ready.pop(), None);
-        }
-    }
-
-    #[test]
-    fn memory_of_a_flood_is_returned() {
-        let mut ready = ReadyQueue::default();
-        for job in 0..100 * SEGMENT {
-            ready.push(job, 0);
-        }
-        while ready.pop().is_some() {}
-        assert_eq!(ready.plain.segments.len(), 1);
     }
 
     #[test]

@@ -1,0 +1,441 @@
+//! Items from those who put to those who get, in order, with or without a bound.
+//!
+//! Everything stands behind one short lock: the items, three queues of waiters (for an item, for room, for the end of all
+//! work) and the count of unfinished work. Nobody is woken, and no item dropped, while it is held.
+//!
+//! A wake-up is a permission to try, not an item: whoever comes by meanwhile may be quicker ("barging"), which is what
+//! keeps a busy producer and a busy consumer from waiting for each other at every item. No wake-up is lost for that. Call
+//! I the items, Q the getters asleep, and W those woken that have not tried yet. Then
+//!
+//! > Q > 0 implies W ≥ I: while somebody sleeps, there is somebody awake for every item.
+//!
+//! - A getter falls asleep only when I = 0; one that was woken for nothing goes to the front again.
+//! - A put adds one to I, and one to W if Q > 0; a put of n items does so n times under one lock.
+//! - A getter that was woken takes one from W, and at least one from I. One that was not woken takes from I only.
+//! - One that was woken and leaves without an item (deadline, signal, cancellation) takes one from W, and wakes the next
+//!   if I > 0.
+//!
+//! The same holds for putters and room. Nothing sleeps after a shutdown.
+
+mod errors;
+#[cfg(all(test, loom))]
+mod models;
+#[cfg(all(test, not(loom)))]
+mod tests;
+mod until;
+
+pub use errors::{NoItem, Rejected, ShutDown, TooMany};
+pub use until::Until;
+
+use crate::fork_mutex::{ForkMutex, Inherit};
+use crate::owner::Owner;
+use crate::segments::Segments;
+use crate::waiter::{self, WaitQueue, Waiter, Woken};
+use raddle_sys::clock::Moment;
+use std::collections::VecDeque;
+use std::fmt;
+use std::num::NonZeroUsize;
+use until::Side;
+
+/// Which item comes out next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// The one that was put first.
+    #[default]
+    Fifo,
+    /// The one that was put last.
+    Lifo,
+}
+
+/// A queue for any number of producers and consumers: see the module's description.
+///
+/// None of its methods blocks but [`put`](Queue::put), [`get`](Queue::get) and [`join`](Queue::join). Whoever serves an
+/// interpreter or an event loop waits by [`Until`] and tries again.
+///
+/// In a forked child the items, the count of unfinished work and the shutdown are the parent's, and nobody waits. If
+/// another thread was using the queue at the moment of the fork, the child's is empty and open instead: the parent's may
+/// be half changed.
+///
+/// ```
+/// use raddle_sync::queue::{NoItem, Order, Queue};
+///
+/// let queue = Queue::new(None, Order::Fifo);
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| {
+///         queue.put("first", None).expect("it is open");
+///         queue.put("second", None).expect("it is open");
+///         queue.shutdown(false);
+///     });
+///     assert_eq!(queue.get(None), Ok("first"));
+///     assert_eq!(queue.get(None), Ok("second"));
+///     assert_eq!(queue.get(None), Err(NoItem::ShutDown));
+/// });
+/// ```
+pub struct Queue<T: 'static> {
+    state: ForkMutex<State<T>>,
+    bound: Option<NonZeroUsize>,
+    order: Order,
+}
+
+/// What a queue held when it was [retired](Queue::retire).
+#[derive(Debug)]
+pub struct Retired<T> {
+    /// The items, the one that was put first first.
+    pub items: Segments<T>,
+    /// How many items were put and not reported as finished.
+    pub unfinished: usize,
+    /// Whether it had been shut down.
+    pub shut_down: bool,
+}
+
+struct State<T> {
+    items: Segments<T>,
+    unfinished: usize,
+    shut_down: bool,
+    getters: WaitQueue,
+    putters: WaitQueue,
+    joiners: WaitQueue,
+}
+
+impl<T> Default for State<T> {
+    fn default() -> Self {
+        Self {
+            items: Segments::default(),
+            unfinished: 0,
+            shut_down: false,
+            getters: WaitQueue::default(),
+            putters: WaitQueue::default(),
+            joiners: WaitQueue::default(),
+        }
+    }
+}
+
+impl<T> Inherit for State<T> {
+    fn inherit(&mut self, parent: &mut Self) {
+        self.items = std::mem::take(&mut parent.items);
+        self.unfinished = parent.unfinished;
+        self.shut_down = parent.shut_down;
+    }
+}
+
+impl<T> State<T> {
+    fn put(&mut self, item: T) {
+        self.items.push(item);
+        self.unfinished += 1;
+    }
+
+    fn take(&mut self, order: Order) -> Option<T> {
+        match order {
+            Order::Fifo => self.items.pop(),
+            Order::Lifo => self.items.pop_last(),
+        }
+    }
+
+    fn none(&self) -> NoItem {
+        if self.shut_down { NoItem::ShutDown } else { NoItem::Empty }
+    }
+
+    fn waiters(&mut self, side: Side) -> &mut WaitQueue {
+        match side {
+            Side::Items => &mut self.getters,
+            Side::Room => &mut self.putters,
+            Side::AllDone => &mut self.joiners,
+        }
+    }
+
+    fn wake(&mut self, side: Side, most: usize) -> Vec<Woken> {
+        let waiters = self.waiters(side);
+        (0..most).map_while(|_| waiters.wake()).collect()
+    }
+
+    /// Those who wait for the end of all work, if it has come.
+    fn wake_joiners(&mut self) -> Vec<Woken> {
+        if self.unfinished == 0 { self.wake(Side::AllDone, usize::MAX) } else { Vec::new() }
+    }
+}
+
+impl<T: Send> Queue<T> {
+    /// An empty queue that holds at most `bound` items, or any number.
+    #[must_use]
+    pub fn new(bound: Option<NonZeroUsize>, order: Order) -> Self {
+        Self { state: ForkMutex::default(), bound, order }
+    }
+
+    /// The most items that it holds.
+    #[must_use]
+    pub const fn bound(&self) -> Option<NonZeroUsize> {
+        self.bound
+    }
+
+    /// How many items there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.state.lock().items.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many items were put and not yet reported by [`task_done`](Queue::task_done).
+    #[must_use]
+    pub fn unfinished(&self) -> usize {
+        self.state.lock().unfinished
+    }
+
+    /// Whether [`shutdown`](Queue::shutdown) has been called.
+    #[must_use]
+    pub fn is_shut_down(&self) -> bool {
+        self.state.lock().shut_down
+    }
+
+    fn room(&self, state: &State<T>) -> usize {
+        self.bound.map_or(usize::MAX, |bound| bound.get().saturating_sub(state.items.len()))
+    }
+
+    fn ready(&self, state: &State<T>, side: Side) -> bool {
+        match side {
+            Side::Items => state.shut_down || !state.items.is_empty(),
+            Side::Room => state.shut_down || self.room(state) > 0,
+            Side::AllDone => state.unfinished == 0,
+        }
+    }
+
+    /// Wakes them, now that the lock is free.
+    fn ring(&self, woken: impl IntoIterator<Item = Woken>, side: Side) {
+        Woken::ring_all(woken, &Until { queue: self, side });
+    }
+
+    /// Puts an item, if there is room.
+    ///
+    /// # Errors
+    ///
+    /// The item back, when the queue is full or shut down.
+    pub fn try_put(&self, item: T) -> Result<(), Rejected<T>> {
+        let woken = {
+            let mut state = self.state.lock();
+            if state.shut_down {
+                return Err(Rejected::ShutDown(item));
+            }
+            if self.room(&state) == 0 {
+                return Err(Rejected::Full(item));
+            }
+            state.put(item);
+            state.getters.wake()
+        };
+        self.ring(woken, Side::Items);
+        Ok(())
+    }
+
+    /// Puts as many items as there is room for, the first ones first, and leaves the rest in `items`. Returns how many.
+    ///
+    /// # Errors
+    ///
+    /// [`ShutDown`], with all of them left.
+    ///
+    /// ```
+    /// use raddle_sync::queue::{Order, Queue};
+    /// use std::{collections::VecDeque, num::NonZeroUsize};
+    ///
+    /// let queue = Queue::new(NonZeroUsize::new(2), Order::Fifo);
+    /// let mut items = VecDeque::from([1, 2, 3]);
+    /// assert_eq!(queue.put_many(&mut items), Ok(2));
+    /// assert_eq!(items, [3]);
+    /// assert_eq!(queue.get_many(10), Ok(vec![1, 2]));
+    /// ```
+    pub fn put_many(&self, items: &mut VecDeque<T>) -> Result<usize, ShutDown> {
+        let (fit, woken) = {
+            let mut state = self.state.lock();
+            if state.shut_down {
+                return Err(ShutDown);
+            }
+            let fit = items.len().min(self.room(&state));
+            for item in items.drain(..fit) {
+                state.put(item);
+            }
+            (fit, state.wake(Side::Items, fit))
+        };
+        self.ring(woken, Side::Items);
+        Ok(fit)
+    }
+
+    /// Takes the next item, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// When there is none: [`NoItem::ShutDown`] after a shutdown, or else [`NoItem::Empty`].
+    pub fn try_get(&self) -> Result<T, NoItem> {
+        let (item, woken) = {
+            let mut state = self.state.lock();
+            let Some(item) = state.take(self.order) else {
+                return Err(state.none());
+            };
+            (item, state.putters.wake())
+        };
+        self.ring(woken, Side::Room);
+        Ok(item)
+    }
+
+    /// Takes the next items, at least one and at most `most` of them.
+    ///
+    /// # Errors
+    ///
+    /// As of [`try_get`](Queue::try_get). With `most` at zero it takes none and never fails.
+    pub fn get_many(&self, most: usize) -> Result<Vec<T>, NoItem> {
+        let (items, woken) = {
+            let mut state = self.state.lock();
+            let count = most.min(state.items.len());
+            if count == 0 && most > 0 {
+                return Err(state.none());
+            }
+            let mut items = Vec::with_capacity(count);
+            items.extend((0..count).map_while(|_| state.take(self.order)));
+            (items, state.wake(Side::Room, count))
+        };
+        self.ring(woken, Side::Room);
+        Ok(items)
+    }
+
+    /// Reports that the work on `count` items is finished. When it is on all of them, whoever waits for that goes on.
+    ///
+    /// # Errors
+    ///
+    /// [`TooMany`], with nothing changed, when fewer are unfinished.
+    pub fn task_done(&self, count: usize) -> Result<(), TooMany> {
+        let woken = {
+            let mut state = self.state.lock();
+            state.unfinished = state.unfinished.checked_sub(count).ok_or(TooMany)?;
+            state.wake_joiners()
+        };
+        self.ring(woken, Side::AllDone);
+        Ok(())
+    }
+
+    /// Closes the queue for puts; gets go on until it is empty. Wakes everybody who waits for an item or for room.
+    ///
+    /// With `immediate`, it is emptied at once: the items are handed back, and count as finished. Whoever waits for the end
+    /// of all work goes on waiting for what has been taken out and not been reported.
+    pub fn shutdown(&self, immediate: bool) -> Segments<T> {
+        let (items, getters, putters, joiners) = {
+            let mut state = self.state.lock();
+            state.shut_down = true;
+            let items = if immediate { std::mem::take(&mut state.items) } else { Segments::default() };
+            state.unfinished = state.unfinished.saturating_sub(items.len());
+            let getters = state.wake(Side::Items, usize::MAX);
+            let putters = state.wake(Side::Room, usize::MAX);
+            (items, getters, putters, state.wake_joiners())
+        };
+        self.ring(getters, Side::Items);
+        self.ring(putters, Side::Room);
+        self.ring(joiners, Side::AllDone);
+        items
+    }
+
+    /// Ends the queue's service because another one takes its place: takes everything out, and lets everybody who waits for
+    /// anything go on. From then on it is shut down and all its work is done, so whoever comes late can tell.
+    ///
+    /// ```
+    /// use raddle_sync::queue::{NoItem, Order, Queue};
+    ///
+    /// let queue = Queue::new(None, Order::Fifo);
+    /// queue.try_put(1).expect("it is open");
+    /// let retired = queue.retire();
+    /// assert_eq!((retired.items.len(), retired.unfinished, retired.shut_down), (1, 1, false));
+    /// assert_eq!(queue.try_get(), Err(NoItem::ShutDown));
+    /// ```
+    pub fn retire(&self) -> Retired<T> {
+        let (retired, getters, putters, joiners) = {
+            let mut state = self.state.lock();
+            let retired = Retired {
+                items: std::mem::take(&mut state.items),
+                unfinished: std::mem::take(&mut state.unfinished),
+                shut_down: std::mem::replace(&mut state.shut_down, true),
+            };
+            let getters = state.wake(Side::Items, usize::MAX);
+            let putters = state.wake(Side::Room, usize::MAX);
+            (retired, getters, putters, state.wake_joiners())
+        };
+        self.ring(getters, Side::Items);
+        self.ring(putters, Side::Room);
+        self.ring(joiners, Side::AllDone);
+        retired
+    }
+
+    /// Takes all items out, for a garbage collector. They stay unfinished.
+    pub fn clear(&self) -> Segments<T> {
+        let (items, woken) = {
+            let mut state = self.state.lock();
+            let items = std::mem::take(&mut state.items);
+            let made = items.len();
+            (items, state.wake(Side::Room, made))
+        };
+        self.ring(woken, Side::Room);
+        items
+    }
+
+    /// Shows the items to `visit`, for a garbage collector. Returns false, without a call, when another thread is using
+    /// the queue: it never waits. `visit` runs under the queue's lock: it must not use the queue, nor drop anything.
+    pub fn try_inspect(&self, visit: impl FnOnce(&mut dyn Iterator<Item = &T>)) -> bool {
+        let Some(state) = self.state.try_lock() else { return false };
+        visit(&mut state.items.iter());
+        true
+    }
+
+    /// Puts an item, and blocks the calling thread while there is no room, until `deadline`. For Rust programs, which
+    /// serve no interpreter: signals are slept through.
+    ///
+    /// # Errors
+    ///
+    /// The item back: [`Rejected::Full`] when the deadline passed, or [`Rejected::ShutDown`].
+    pub fn put(&self, item: T, deadline: Option<Moment>) -> Result<(), Rejected<T>> {
+        let mut item = match self.try_put(item) {
+            Err(Rejected::Full(item)) => item,
+            outcome => return outcome,
+        };
+        let waiter = Waiter::thread(Owner::current_thread());
+        // With the same one turn after turn: when it was woken for nothing, it keeps its place.
+        while waiter::block_with(&waiter, &Until::room(self), deadline) {
+            item = match self.try_put(item) {
+                Err(Rejected::Full(item)) => item,
+                outcome => return outcome,
+            };
+        }
+        Err(Rejected::Full(item))
+    }
+
+    /// Takes the next item, and blocks the calling thread while there is none, until `deadline`. For Rust programs, as
+    /// [`put`](Queue::put).
+    ///
+    /// # Errors
+    ///
+    /// [`NoItem::Empty`] when the deadline passed, or [`NoItem::ShutDown`].
+    pub fn get(&self, deadline: Option<Moment>) -> Result<T, NoItem> {
+        let outcome = self.try_get();
+        if !matches!(outcome, Err(NoItem::Empty)) {
+            return outcome;
+        }
+        let waiter = Waiter::thread(Owner::current_thread());
+        while waiter::block_with(&waiter, &Until::items(self), deadline) {
+            let outcome = self.try_get();
+            if !matches!(outcome, Err(NoItem::Empty)) {
+                return outcome;
+            }
+        }
+        Err(NoItem::Empty)
+    }
+
+    /// Blocks the calling thread until all work was reported as finished, or `deadline`. For Rust programs, as
+    /// [`put`](Queue::put). Returns false when the deadline passed.
+    pub fn join(&self, deadline: Option<Moment>) -> bool {
+        waiter::block(&Until::all_done(self), deadline)
+    }
+}
+
+impl<T> fmt::Debug for Queue<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { bound, order, .. } = self;
+        formatter.debug_struct("Queue").field("bound", bound).field("order", order).finish_non_exhaustive()
+    }
+}

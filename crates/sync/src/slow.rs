@@ -1,0 +1,49 @@
+//! The slow part of a primitive: who waits for it, behind a mutex, made when somebody first has to wait.
+//!
+//! A forked child begins with an empty one: the threads that waited, and the one that may have held the mutex at the
+//! moment of the fork, stayed behind in the parent. What a primitive keeps in its words (who holds it, how many permits
+//! are left) outlives the fork; its flags then say that somebody waits although nobody does, and the slow paths must
+//! believe the queue and not the flags.
+
+use crate::mutex::{Guard, Mutex};
+
+#[cfg(not(loom))]
+use crate::fork_cell::ForkCell;
+
+pub(crate) struct Slow<T> {
+    #[cfg(not(loom))]
+    cell: ForkCell<Mutex<T>>,
+    #[cfg(loom)]
+    cell: Mutex<T>,
+}
+
+#[cfg(not(loom))]
+impl<T: Default> Slow<T> {
+    pub(crate) const fn new() -> Self {
+        Self { cell: ForkCell::empty() }
+    }
+
+    pub(crate) fn lock(&self) -> Guard<'_, T> {
+        self.cell.get(|| Mutex::new(T::default())).lock()
+    }
+
+    /// None while nobody has ever had to wait in this process: then it is as a fresh one.
+    pub(crate) fn peek(&self) -> Option<Guard<'_, T>> {
+        self.cell.peek().map(Mutex::lock)
+    }
+}
+
+#[cfg(loom)]
+impl<T: Default> Slow<T> {
+    pub(crate) fn new() -> Self {
+        Self { cell: Mutex::new(T::default()) }
+    }
+
+    pub(crate) fn lock(&self) -> Guard<'_, T> {
+        self.cell.lock()
+    }
+
+    pub(crate) fn peek(&self) -> Option<Guard<'_, T>> {
+        Some(self.cell.lock())
+    }
+}
