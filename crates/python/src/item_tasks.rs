@@ -34,7 +34,13 @@ impl ItemTasks {
         let py = args.py();
         let future = ffi::invoke(submit, (&self.function, args, PyDict::new(py)))?;
         self.map.feed(py.None());
-        let (index, _) = self.map.claim(None).expect("fed just now, and nobody else claims");
+        let Some((index, _)) = self.map.claim(None) else {
+            // The iteration was ended meanwhile: nobody will ever ask for the result.
+            if let Err(error) = future.call_method0("cancel") {
+                error.write_unraisable(py, Some(&future));
+            }
+            return Ok(());
+        };
         self.pending.lock().insert(index, future.clone().unbind());
         let arrival = ItemArrival { tasks: Arc::clone(self), index };
         if let Err(error) = future.call_method1("add_done_callback", (arrival,)) {

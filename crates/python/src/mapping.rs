@@ -353,6 +353,10 @@ impl MapIterator {
                         return Ok(None);
                     }
                     if reading {
+                        if self.deadline.is_some_and(|deadline| deadline <= Moment::now()) {
+                            self.end(py);
+                            return Err(error(py, &names(py).timeout_error, ""));
+                        }
                         let pause = Some(Moment::now() + READING_PAUSE);
                         interpreter::sleep(py, pause, |until| WaitWord::new(0).wait(0, until))?;
                         continue;

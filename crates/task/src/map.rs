@@ -126,7 +126,7 @@ impl<I, O> Map<I, O> {
     /// true calls [`Map::leave`] in the end.
     pub fn join(&self, limit: usize) -> bool {
         let mut inner = self.inner.lock();
-        let wanted = inner.runners < limit.min(inner.runners + inner.pending.len());
+        let wanted = !inner.closed && inner.runners < limit.min(inner.runners + inner.pending.len());
         inner.runners += usize::from(wanted);
         wanted
     }
@@ -134,7 +134,8 @@ impl<I, O> Map<I, O> {
     /// Gives the place back. False when an item has been fed meanwhile and the caller is to go on.
     pub fn leave(&self) -> bool {
         let mut inner = self.inner.lock();
-        let leaves = inner.pending.is_empty();
+        // What is fed to a closed map is never begun.
+        let leaves = inner.closed || inner.pending.is_empty();
         inner.runners -= usize::from(leaves);
         leaves
     }
@@ -199,6 +200,12 @@ impl<I, O> Map<I, O> {
         }
         inner.first -= 1;
         inner.slots.push_front(Some(outcome));
+        let wakes = std::mem::take(&mut inner.consumer_waits);
+        drop(inner);
+        if wakes {
+            // Another consumer may be waiting for the item after this one.
+            self.ring();
+        }
         Ok(())
     }
 

@@ -211,6 +211,19 @@ def test_ending_early_cancels_what_has_not_begun(
     assert entered == (2 if begun else 1)
 
 
+def test_an_input_that_ends_its_own_map(view: Any) -> None:
+    maps: list[Any] = []
+
+    def inputs() -> Iterator[int]:
+        yield -1
+        maps[0].close()
+        yield -2
+
+    maps.append(view.map(abs, inputs(), buffersize=1))
+    assert list(maps[0]) == [1]
+    assert view.submit(pow, 2, 3).result(LONG) == 8
+
+
 @pytest.mark.parametrize("progress", [True, False])
 def test_without_an_interest_in_results_every_call_is_made(single_view: Any, progress: bool) -> None:
     calls: list[int] = []
