@@ -359,12 +359,14 @@ mod tests {
 
     #[test]
     fn one_who_gives_up_during_the_turn_breaks_it_for_those_who_came_since() {
-        let barrier = Arc::new(Barrier::new(2));
-        let waiter = Waiter::thread(Owner::thread(1));
-        let first = place(&barrier);
+        let barrier = Arc::new(Barrier::new(3));
+        let waiters = [1, 2, 3].map(|number| Waiter::thread(Owner::thread(number)));
+        let (first, second) = (place(&barrier), place(&barrier));
         let turn = turn(&barrier);
         let next = place(&barrier);
-        assert!(!first.abandon(&waiter));
+        assert!(!first.attempt(&waiters[0]) && !second.attempt(&waiters[1]) && !next.attempt(&waiters[2]));
+        assert!(!first.abandon(&waiters[0]));
+        assert!(second.attempt(&waiters[1]) && next.attempt(&waiters[2]));
         assert_eq!((turn.pass(), next.outcome()), (Err(Broken), Some(Err(Broken))));
     }
 

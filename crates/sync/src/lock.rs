@@ -313,6 +313,18 @@ mod tests {
     }
 
     #[test]
+    fn one_who_leaves_while_a_newcomer_holds_it_has_the_next_one_woken() {
+        let [first, second, third] = waiters();
+        let lock = Lock::new(false);
+        assert!(lock.attempt(&first) && !lock.attempt(&second) && !lock.attempt(&third));
+        lock.release().expect("held");
+        assert!(second.is_woken() && lock.try_acquire(first.owner()));
+        assert!(!lock.abandon(&second) && third.is_queued());
+        lock.release().expect("held");
+        assert!(third.is_woken());
+    }
+
+    #[test]
     fn a_fair_lock_is_handed_over_in_order() {
         let [first, second, third] = waiters();
         let lock = Lock::new(true);

@@ -44,21 +44,32 @@ pub(crate) fn race<T: Send + Sync + 'static>(
 
 /// Counts those who are inside a critical section.
 #[derive(Debug)]
-pub(crate) struct Inside(AtomicUsize);
+pub(crate) struct Inside {
+    now: AtomicUsize,
+    /// How many have been there: once as an exact count, and once as a thing that the critical section protects.
+    visits: AtomicUsize,
+    protected: AtomicUsize,
+}
 
 impl Inside {
     pub(crate) fn new() -> Self {
-        Self(AtomicUsize::new(0))
+        let [now, visits, protected] = [0, 0, 0].map(AtomicUsize::new);
+        Self { now, visits, protected }
     }
 
     /// There is nobody.
     pub(crate) fn nobody(&self) {
-        assert_eq!(self.0.load(Ordering::Relaxed), 0);
+        assert_eq!(self.now.load(Ordering::Relaxed), 0);
     }
 
     /// One comes in and leaves; at no time there may be more than `most`.
     pub(crate) fn visit(&self, most: usize) {
-        assert!(self.0.fetch_add(1, Ordering::Relaxed) < most);
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        assert!(self.now.fetch_add(1, Ordering::Relaxed) < most);
+        if most == 1 {
+            let visits = self.visits.fetch_add(1, Ordering::Relaxed);
+            assert_eq!(self.protected.load(Ordering::Relaxed), visits, "the visit before is seen");
+            self.protected.store(visits + 1, Ordering::Relaxed);
+        }
+        self.now.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -209,7 +209,9 @@ mod models {
         check(|| {
             let changed = Notifier::new();
             let waiters = [1, 2].map(|number| Waiter::thread(owner(number)));
-            waiters.iter().for_each(|waiter| changed.join(waiter));
+            for waiter in &waiters {
+                changed.join(waiter);
+            }
             race((changed, waiters), 3, |number, (changed, [first, second])| match number {
                 1 if changed.abandon(first) => assert_eq!(changed.notify(1), 1),
                 1 => {}

@@ -284,6 +284,16 @@ impl RwLock {
         Owner::in_word(self.gates.writer().load(Ordering::Relaxed))
     }
 
+    fn holder(&self, waiter: Owner, visit: &mut dyn FnMut(Owner)) {
+        if let Some(writer) = self.writer() {
+            if writer == waiter {
+                // If it is just being granted to it, that is done once the mutex is free.
+                drop(self.waiting.lock());
+            }
+            visit(writer);
+        }
+    }
+
     /// How many read.
     #[must_use]
     pub fn readers(&self) -> u64 {
@@ -360,10 +370,8 @@ impl<L: Deref<Target = RwLock> + Send + Sync> Waitable for ReadSide<L> {
         Vec::new()
     }
 
-    fn holders(&self, _waiter: Owner, visit: &mut dyn FnMut(Owner)) {
-        if let Some(writer) = self.0.writer() {
-            visit(writer);
-        }
+    fn holders(&self, waiter: Owner, visit: &mut dyn FnMut(Owner)) {
+        self.0.holder(waiter, visit);
     }
 }
 
@@ -419,10 +427,8 @@ impl<L: Deref<Target = RwLock> + Send + Sync> Waitable for WriteSide<L> {
         }
     }
 
-    fn holders(&self, _waiter: Owner, visit: &mut dyn FnMut(Owner)) {
-        if let Some(writer) = self.0.writer() {
-            visit(writer);
-        }
+    fn holders(&self, waiter: Owner, visit: &mut dyn FnMut(Owner)) {
+        self.0.holder(waiter, visit);
     }
 }
 

@@ -43,6 +43,7 @@ impl<T: Default> Slow<T> {
         self.cell.lock()
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "as the real one, which may not be there yet")]
     pub(crate) fn peek(&self) -> Option<Guard<'_, T>> {
         Some(self.cell.lock())
     }
