@@ -105,28 +105,37 @@ impl RwLock {
     /// Begins to write, if nobody holds the lock and no writer waits for it. Never blocks.
     #[inline]
     pub fn try_write(&self, owner: Owner) -> bool {
-        self.write_at_once(owner) || (self.gates.is_reserved() && self.try_write_reserved(owner))
-    }
-
-    #[inline]
-    fn write_at_once(&self, owner: Owner) -> bool {
-        match self.gates.close_at_once() {
-            Some(true) => self.gates.writer().store(owner.get(), Ordering::Relaxed),
-            Some(false) => return false,
-            None => {
-                self.give_up();
-                return false;
-            }
+        if self.gates.are_open() {
+            self.claim(owner, false)
+        } else {
+            self.gates.is_reserved() && self.try_write_reserved(owner)
         }
-        true
     }
 
+    /// Begins to write, without the mutex. When readers are inside, it may wait a moment for them to leave.
+    #[inline]
+    fn claim(&self, owner: Owner, patient: bool) -> bool {
+        if !self.gates.claim() {
+            return false;
+        }
+        let inside = self.gates.are_empty() || self.drain(patient);
+        if inside {
+            self.gates.writer().store(owner.get(), Ordering::Relaxed);
+        }
+        inside
+    }
+
+    /// Waits a moment until the gates that this writer has closed are empty, or gives up.
     #[cold]
-    fn give_up(&self) {
+    fn drain(&self, patient: bool) -> bool {
+        if patient && waiter::spin(|| self.gates.are_empty()) {
+            return true;
+        }
         if !self.gates.retreat() {
             let next = self.end_write(None).unwrap_or(Next::Nobody);
             self.ring(next);
         }
+        false
     }
 
     #[cold]
@@ -139,7 +148,7 @@ impl RwLock {
             self.settle(&mut waiting)
         };
         self.ring(next);
-        self.write_at_once(owner)
+        self.gates.are_open() && self.claim(owner, false)
     }
 
     /// Blocks the calling thread until `owner` reads; for Rust programs. False when `deadline` passed.
@@ -156,12 +165,12 @@ impl RwLock {
     /// Blocks the calling thread until `owner` writes; for Rust programs. False when `deadline` passed.
     #[inline]
     pub fn write(&self, owner: Owner, deadline: Option<Moment>) -> bool {
-        self.write_at_once(owner) || self.wait_to_write(owner, deadline)
+        self.claim(owner, true) || self.wait_to_write(owner, deadline)
     }
 
     #[cold]
     fn wait_to_write(&self, owner: Owner, deadline: Option<Moment>) -> bool {
-        waiter::spin(|| self.write_at_once(owner)) || waiter::block_as(owner, &WriteSide(self), deadline)
+        waiter::spin(|| self.try_write(owner)) || waiter::block_as(owner, &WriteSide(self), deadline)
     }
 
     /// Ends to read. The `owner` should be the one that began: it leaves by the gate through which it came.
@@ -173,7 +182,7 @@ impl RwLock {
     pub fn release_read(&self, owner: Owner) -> Result<(), NotHeld> {
         match self.gates.leave(owner) {
             Exit::Free => Ok(()),
-            Exit::LastBehindClosed => {
+            Exit::Awaited => {
                 self.emptied();
                 Ok(())
             }
@@ -383,7 +392,7 @@ pub struct WriteSide<L = Arc<RwLock>>(pub L);
 
 impl<L: Deref<Target = RwLock> + Send + Sync> Waitable for WriteSide<L> {
     fn attempt(&self, waiter: &Arc<Waiter>) -> bool {
-        if waiter.take_grant() || (waiter.is_idle() && self.0.write_at_once(waiter.owner())) {
+        if waiter.take_grant() || (waiter.is_idle() && self.0.try_write(waiter.owner())) {
             return true;
         }
         let next = {

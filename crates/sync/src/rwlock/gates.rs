@@ -1,25 +1,27 @@
 //! Where readers come in: a few counters on cache lines of their own, so that readers on different processors don't take
 //! one another's line away.
 //!
-//! A writer closes every gate that no reader is behind. Closing and counting are one atomic operation on the same word that
-//! readers come and go by, so no reader slips through, and each learns from its own gate whether somebody waits for it to
-//! leave. The first gate is closed first and opened last, and carries two flags more:
+//! A writer closes every gate and waits until nobody is behind one. Closing and counting are atomic operations on the same
+//! word that readers come and go by, so no reader slips through, and each learns from its own gate whether somebody sleeps
+//! until it leaves. The first gate is closed first and opened last, and carries two flags more:
 //!
 //! | flag | meaning | set | cleared |
 //! |---|---|---|---|
 //! | [`CLOSED`] | nobody comes in: a writer is inside or waits | with or without the mutex | likewise |
-//! | [`HELD`] | a writer is inside, or about to be or to give up | from 0 without the mutex, from [`CLOSED`] with it | likewise |
-//! | [`QUEUED`] | who leaves last must look into the queues | with the mutex | with the mutex |
+//! | [`AWAITED`] | the last reader to leave must look into the queues | with the mutex | by who opens |
+//! | [`HELD`] | a writer is inside, or about to be or to give up | on an open gate without the mutex, on a closed one with it | likewise |
+//! | [`QUEUED`] | the writer that leaves must look into the queues | with the mutex | with the mutex |
 //!
 //! So as long as one has the mutex, a first gate that is closed and not held stays so, and one that is held and queued too.
 
 use crate::owner::Owner;
 use crate::primitives::{AtomicU64, Ordering};
 
-const CLOSED: u64 = 0b001;
-const HELD: u64 = 0b010;
-const QUEUED: u64 = 0b100;
-const READER: u64 = 0b1000;
+const CLOSED: u64 = 0b0001;
+const AWAITED: u64 = 0b0010;
+const HELD: u64 = 0b0100;
+const QUEUED: u64 = 0b1000;
+const READER: u64 = 0b1_0000;
 const OPEN: u64 = 0;
 
 pub(super) const NOBODY: u64 = 0;
@@ -37,8 +39,9 @@ impl Gate {
         Self { word: AtomicU64::new(OPEN), writer: AtomicU64::new(NOBODY) }
     }
 
-    fn replace(&self, old: u64, new: u64, success: Ordering) -> bool {
-        self.word.compare_exchange(old, new, success, Ordering::Relaxed).is_ok()
+    /// Nobody is behind it; then what those did who were is seen.
+    fn is_empty(&self) -> bool {
+        self.word.load(Ordering::Acquire) < READER
     }
 }
 
@@ -52,8 +55,8 @@ pub(super) struct Gates {
 pub(super) enum Exit {
     /// Nobody waits for it.
     Free,
-    /// It was the last one behind a closed gate: somebody may wait for it.
-    LastBehindClosed,
+    /// It was the last one behind its gate, and somebody sleeps until all are gone.
+    Awaited,
     /// There was no reader inside.
     Nobody,
 }
@@ -140,7 +143,7 @@ impl Gates {
         while word >= READER {
             let left = word - READER;
             match gate.word.compare_exchange_weak(word, left, Ordering::Release, Ordering::Relaxed) {
-                Ok(_) if left & CLOSED != 0 && left < READER => return Exit::LastBehindClosed,
+                Ok(_) if left & AWAITED != 0 && left < READER => return Exit::Awaited,
                 Ok(_) => return Exit::Free,
                 Err(now) => word = now,
             }
@@ -158,17 +161,36 @@ impl Gates {
         self.first().load(Ordering::Relaxed) & (HELD | CLOSED) == CLOSED
     }
 
-    /// Lets a writer in when nobody is inside and nobody waits. When this fails half way, it returns None and leaves it to
-    /// the caller to [`retreat`](Self::retreat).
+    /// Whether it is worth it to [`claim`](Self::claim).
     #[inline]
-    pub(super) fn close_at_once(&self) -> Option<bool> {
-        // Most of what would fail half way is seen before it begins.
-        if self.gates.iter().any(|gate| gate.word.load(Ordering::Relaxed) != OPEN)
-            || !self.gates[0].replace(OPEN, CLOSED | HELD, Ordering::Acquire)
-        {
-            return Some(false);
+    pub(super) fn are_open(&self) -> bool {
+        self.gates.iter().all(|gate| gate.word.load(Ordering::Relaxed) == OPEN)
+    }
+
+    /// Closes all for a writer, unless another one is inside or waits. Then it is inside as soon as
+    /// [`are_empty`](Self::are_empty), or may [`retreat`](Self::retreat).
+    #[inline]
+    pub(super) fn claim(&self) -> bool {
+        let mut word = self.first().load(Ordering::Relaxed);
+        while word & (CLOSED | QUEUED) == 0 {
+            let claimed = word | CLOSED | HELD;
+            match self.first().compare_exchange_weak(word, claimed, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => {
+                    for gate in self.others() {
+                        gate.word.fetch_or(CLOSED, Ordering::Acquire);
+                    }
+                    return true;
+                }
+                Err(now) => word = now,
+            }
         }
-        self.others().iter().all(|gate| gate.replace(OPEN, CLOSED, Ordering::Acquire)).then_some(true)
+        false
+    }
+
+    /// Whether all readers have left.
+    #[inline]
+    pub(super) fn are_empty(&self) -> bool {
+        self.gates.iter().all(Gate::is_empty)
     }
 
     /// Lets the writer out, when nobody waits. False when somebody does: then the writer must leave with the mutex.
@@ -181,24 +203,28 @@ impl Gates {
             // Nobody is behind it, and nobody else touches it while the first one is held.
             gate.word.store(OPEN, Ordering::Release);
         }
-        self.open_first()
+        let held = CLOSED | HELD;
+        self.first().compare_exchange(held, OPEN, Ordering::Release, Ordering::Relaxed).is_ok()
     }
 
-    /// [`open_for_all`](Self::open_for_all) for a writer that has closed some of the gates only.
-    #[cold]
+    /// [`open_for_all`](Self::open_for_all) for a writer that has not got in: readers are still inside.
     pub(super) fn retreat(&self) -> bool {
         self.open_others();
-        self.open_first()
-    }
-
-    fn open_first(&self) -> bool {
-        self.gates[0].replace(CLOSED | HELD, OPEN, Ordering::Release)
+        let mut word = self.first().load(Ordering::Relaxed);
+        while word & QUEUED == 0 {
+            let open = word & !(CLOSED | HELD);
+            match self.first().compare_exchange_weak(word, open, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+        false
     }
 
     fn open_others(&self) {
         for gate in self.others() {
             if gate.word.load(Ordering::Relaxed) & CLOSED != 0 {
-                gate.word.fetch_and(!CLOSED, Ordering::Release);
+                gate.word.fetch_and(!(CLOSED | AWAITED), Ordering::Release);
             }
         }
     }
@@ -206,7 +232,7 @@ impl Gates {
     /// Opens all, when nobody waits. With the mutex, while it is reserved.
     pub(super) fn open(&self) {
         self.open_others();
-        self.first().fetch_and(!(CLOSED | QUEUED), Ordering::Release);
+        self.first().fetch_and(!(CLOSED | AWAITED | QUEUED), Ordering::Release);
     }
 
     /// Keeps writers out who come without the mutex. False when one is inside: it will leave with the mutex.
@@ -220,11 +246,14 @@ impl Gates {
         if !self.reserve() {
             return false;
         }
-        let close = |gate: &Gate| {
+        let mut inside = 0;
+        for gate in &self.gates {
             let word = gate.word.load(Ordering::Acquire);
-            if word & CLOSED == 0 { gate.word.fetch_or(CLOSED, Ordering::AcqRel) } else { word }
-        };
-        self.gates.iter().map(|gate| close(gate) / READER).sum::<u64>() == 0
+            let flags = CLOSED | AWAITED;
+            let word = if word & flags == flags { word } else { gate.word.fetch_or(flags, Ordering::AcqRel) };
+            inside += word / READER;
+        }
+        inside == 0
     }
 
     /// Lets a writer in after [`close`](Self::close) returned true; `queued` tells whether others wait. With the mutex.

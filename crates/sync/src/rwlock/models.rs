@@ -115,12 +115,14 @@ fn a_writer_becomes_a_reader_without_another_one_in_between() {
             let written = AtomicU64::new(0);
             race((shared(fair), written), 3, |number, (shared, written)| {
                 if number == 1 {
-                    shared.read(number, false);
-                    return;
+                    return shared.read(number, false);
                 }
                 assert!(wait(number, &WriteSide(&shared.lock), false));
                 shared.written();
                 written.store(number, Ordering::Relaxed);
+                if number == 2 {
+                    return shared.lock.release_write().expect("held");
+                }
                 shared.lock.downgrade().expect("held");
                 assert_eq!(written.load(Ordering::Relaxed), number);
                 shared.lock.release_read(owner(number)).expect("held");

@@ -99,6 +99,21 @@ fn a_writer_that_only_tries_leaves_the_gates_open() {
 }
 
 #[test]
+fn a_writer_that_retreats_wakes_those_who_met_it() {
+    for fair in [false, true] {
+        let [reader, late, writer, _] = waiters();
+        let lock = RwLock::new(fair);
+        assert!(lock.try_read(reader.owner()));
+        assert!(lock.gates.claim() && !ReadSide(&lock).attempt(&late) && !lock.drain(false));
+        assert!(!late.is_queued() && ReadSide(&lock).attempt(&late));
+        assert!(lock.gates.claim() && !WriteSide(&lock).attempt(&writer) && !lock.drain(false));
+        lock.release_read(reader.owner()).expect("held");
+        lock.release_read(late.owner()).expect("held");
+        assert!(writer.is_granted());
+    }
+}
+
+#[test]
 fn tasks_that_are_gone_pass_it_on() {
     for fair in [false, true] {
         let [holder, reader, writer, _] = waiters();
