@@ -1,30 +1,21 @@
 //! What a forked child finds in a queue and in the wait-for graph.
-#![expect(unsafe_code, reason = "fork, and what a child may do afterwards")]
 
 use raddle_sync::graph::Graph;
 use raddle_sync::queue::{NoItem, Order, Queue, Until};
 use raddle_sync::{Owner, Waitable, Waiter};
+use raddle_sys::fork::check_in_child;
 use std::num::NonZeroUsize;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-/// Runs `check` in a child that is gone afterwards, after some seconds at the latest.
+/// After so many seconds a child hangs.
+const LIMIT: u32 = 20;
+
+/// Runs `check` in a child that is gone afterwards.
 fn in_child(check: impl FnOnce()) {
-    raddle_sys::fork::watch();
-    // SAFETY: the child runs `check` alone, which takes no lock that this test's other threads use, but the allocator's,
-    // which libc's fork sees to; and it ends without running anything of the test harness.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
-        // SAFETY: ends a child that hangs.
-        unsafe { libc::alarm(20) };
-        let outcome = catch_unwind(AssertUnwindSafe(check));
-        // SAFETY: see above.
-        unsafe { libc::_exit(i32::from(outcome.is_err())) };
-    }
-    let mut status = 0;
-    // SAFETY: `child` is our own child and `status` is writable.
-    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-    assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0, "the child failed: {status:#x}");
+    assert!(check_in_child(LIMIT, || {
+        check();
+        true
+    }));
 }
 
 fn queue(items: u32) -> Queue<u32> {
