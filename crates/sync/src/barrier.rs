@@ -136,26 +136,24 @@ impl Barrier {
 
     /// Breaks the barrier: those who wait, and those who arrive before a [`reset`](Self::reset), get [`Broken`].
     pub fn abort(&self) {
-        let current = {
-            let mut current = self.current.lock();
-            self.broken.store(true, Ordering::Release);
-            let old = current.next();
-            old.decide(BROKEN);
-            old
-        };
-        current.over.set();
+        self.restart(true);
     }
 
     /// Makes it as new. Those who wait get [`Broken`].
     pub fn reset(&self) {
-        let current = {
+        self.restart(false);
+    }
+
+    /// Ends the round for those who wait, as a broken one; whether it stays broken is another matter.
+    fn restart(&self, broken: bool) {
+        let old = {
             let mut current = self.current.lock();
-            self.broken.store(false, Ordering::Release);
+            self.broken.store(broken, Ordering::Release);
             let old = current.next();
             old.decide(BROKEN);
             old
         };
-        current.over.set();
+        old.over.set();
     }
 
     /// Ends a round, and the barrier with it; false when the round was over already.

@@ -95,24 +95,20 @@ impl Event {
 
 impl Waitable for Event {
     fn attempt(&self, waiter: &Arc<Waiter>) -> bool {
-        if waiter.take_grant() || (waiter.is_idle() && self.is_set()) {
-            return true;
-        }
-        let mut queue = self.queue.lock();
-        if waiter.take_grant() {
-            return true;
-        }
-        loop {
-            let word = self.word.load(Ordering::Acquire);
-            if word & SET != 0 {
-                queue.quit(waiter);
-                return true;
+        let enter = |queue: &mut WaitQueue| {
+            loop {
+                let word = self.word.load(Ordering::Acquire);
+                if word & SET != 0 {
+                    queue.quit(waiter);
+                    return true;
+                }
+                if self.word.compare_exchange(word, CONTENDED, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+                    queue.join(waiter);
+                    return false;
+                }
             }
-            if self.word.compare_exchange(word, CONTENDED, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-                queue.join(waiter);
-                return false;
-            }
-        }
+        };
+        self.queue.attempt(waiter, || self.is_set(), enter)
     }
 
     fn abandon(&self, waiter: &Arc<Waiter>) -> bool {

@@ -58,38 +58,13 @@ impl<T> ForkCell<T> {
         Box::into_raw(Box::new(Entry { epoch: fork::epoch(), value }))
     }
 
-    /// This process's value, made by `fresh` when the one at hand is an ancestor's.
+    /// This process's value, made by `fresh` when there is none, or the one at hand is an ancestor's.
     #[inline]
-    pub fn get(&self, fresh: impl FnOnce() -> T) -> &T {
-        let found = self.current.load(Ordering::Acquire);
-        // SAFETY: entries are freed by `drop` only, which has the cell to itself; so `found` is null or lives as long as
-        // `self`.
-        match unsafe { found.as_ref() } {
-            Some(entry) if entry.epoch == fork::epoch() => &entry.value,
-            _ => self.replace(found, fresh()),
-        }
-    }
-
-    /// This process's value, if it has one already.
-    pub fn peek(&self) -> Option<&T> {
-        // SAFETY: as in `get`.
-        let entry = unsafe { self.current.load(Ordering::Acquire).as_ref() }?;
-        (entry.epoch == fork::epoch()).then_some(&entry.value)
-    }
-
-    #[cold]
-    fn replace(&self, stale: *mut Entry<T>, fresh: T) -> &T {
-        let mine = Self::entry(fresh);
-        let winner = match self.current.compare_exchange(stale, mine, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => mine,
-            Err(other) => {
-                // SAFETY: `mine` was made above and never published.
-                drop(unsafe { Box::from_raw(mine) });
-                other
-            }
-        };
-        // SAFETY: published entries live as long as `self`.
-        unsafe { &(*winner).value }
+    pub fn get(&self, fresh: impl FnOnce() -> T) -> &T
+    where
+        T: 'static,
+    {
+        self.get_or_inherit(|_| fresh())
     }
 
     /// This process's value, made by `fresh` when there is none yet, from the ancestor's if there is one.
@@ -108,6 +83,28 @@ impl<T> ForkCell<T> {
             Some(entry) if entry.epoch == fork::epoch() => &entry.value,
             ancestor => self.replace(found, fresh(ancestor.map(|entry| &entry.value))),
         }
+    }
+
+    /// This process's value, if it has one already.
+    pub fn peek(&self) -> Option<&T> {
+        // SAFETY: null, or an entry that lives as long as `self`: see `get_or_inherit`.
+        let entry = unsafe { self.current.load(Ordering::Acquire).as_ref() }?;
+        (entry.epoch == fork::epoch()).then_some(&entry.value)
+    }
+
+    #[cold]
+    fn replace(&self, stale: *mut Entry<T>, fresh: T) -> &T {
+        let mine = Self::entry(fresh);
+        let winner = match self.current.compare_exchange(stale, mine, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => mine,
+            Err(other) => {
+                // SAFETY: `mine` was made above and never published.
+                drop(unsafe { Box::from_raw(mine) });
+                other
+            }
+        };
+        // SAFETY: published entries live as long as `self`.
+        unsafe { &(*winner).value }
     }
 }
 

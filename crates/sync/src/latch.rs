@@ -91,22 +91,22 @@ impl Latch {
 
 impl Waitable for Latch {
     fn attempt(&self, waiter: &Arc<Waiter>) -> bool {
-        if waiter.take_grant() || (waiter.is_idle() && self.count() == 0) {
-            return true;
-        }
-        let mut queue = self.queue.lock();
-        let mut word = self.word.load(Ordering::Acquire);
-        while word >= ONE {
-            match self.word.compare_exchange(word, word | CONTENDED, Ordering::Acquire, Ordering::Acquire) {
-                Ok(_) => {
-                    queue.join(waiter);
-                    return false;
+        let enter = |queue: &mut WaitQueue| {
+            let mut word = self.word.load(Ordering::Acquire);
+            while word >= ONE {
+                match self.word.compare_exchange(word, word | CONTENDED, Ordering::Acquire, Ordering::Acquire)
+                {
+                    Ok(_) => {
+                        queue.join(waiter);
+                        return false;
+                    }
+                    Err(now) => word = now,
                 }
-                Err(now) => word = now,
             }
-        }
-        queue.quit(waiter);
-        true
+            queue.quit(waiter);
+            true
+        };
+        self.queue.attempt(waiter, || self.count() == 0, enter)
     }
 
     fn abandon(&self, waiter: &Arc<Waiter>) -> bool {

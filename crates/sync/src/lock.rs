@@ -235,18 +235,13 @@ impl Lock {
 
 impl Waitable for Lock {
     fn attempt(&self, waiter: &Arc<Waiter>) -> bool {
-        if waiter.take_grant() || (waiter.is_idle() && self.try_acquire(waiter.owner())) {
-            return true;
-        }
-        let mut waiting = self.waiting.lock();
-        waiter.take_grant() || self.enter(&mut waiting, waiter)
+        let at_once = || self.try_acquire(waiter.owner());
+        self.waiting.attempt(waiter, at_once, |waiting| self.enter(waiting, waiter))
     }
 
     fn abandon(&self, waiter: &Arc<Waiter>) -> bool {
         let (granted, woken) = self.leave(waiter);
-        if let Some(woken) = woken {
-            woken.ring(self);
-        }
+        Woken::ring_all(woken, self);
         granted
     }
 
@@ -257,13 +252,7 @@ impl Waitable for Lock {
     }
 
     fn holders(&self, waiter: Owner, visit: &mut dyn FnMut(Owner)) {
-        if let Some(owner) = self.owner() {
-            if owner == waiter {
-                // If it is just being handed over, that is done once the mutex is free.
-                drop(self.waiting.lock());
-            }
-            visit(owner);
-        }
+        self.waiting.visit(self.owner(), waiter, visit);
     }
 }
 

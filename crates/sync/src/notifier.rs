@@ -75,15 +75,11 @@ impl Notifier {
 
 impl Waitable for Notifier {
     fn attempt(&self, waiter: &Arc<Waiter>) -> bool {
-        if waiter.take_grant() {
-            return true;
-        }
-        let mut queue = self.queue.lock();
-        let granted = waiter.take_grant();
-        if !granted {
+        let enter = |queue: &mut WaitQueue| {
             queue.join(waiter);
-        }
-        granted
+            false
+        };
+        self.queue.attempt(waiter, || false, enter)
     }
 
     fn abandon(&self, waiter: &Arc<Waiter>) -> bool {

@@ -318,19 +318,12 @@ impl<T: Send> Queue<T> {
     /// With `immediate`, it is emptied at once: the items are handed back, and count as finished. Whoever waits for the end
     /// of all work goes on waiting for what has been taken out and not been reported.
     pub fn shutdown(&self, immediate: bool) -> Segments<T> {
-        let (items, getters, putters, joiners) = {
-            let mut state = self.state.lock();
+        self.close(|state| {
             state.shut_down = true;
             let items = if immediate { std::mem::take(&mut state.items) } else { Segments::default() };
             state.unfinished = state.unfinished.saturating_sub(items.len());
-            let getters = state.wake(Side::Items, usize::MAX);
-            let putters = state.wake(Side::Room, usize::MAX);
-            (items, getters, putters, state.wake_joiners())
-        };
-        self.ring(getters, Side::Items);
-        self.ring(putters, Side::Room);
-        self.ring(joiners, Side::AllDone);
-        items
+            items
+        })
     }
 
     /// Ends the queue's service because another one takes its place: takes everything out, and lets everybody who waits for
@@ -346,21 +339,26 @@ impl<T: Send> Queue<T> {
     /// assert_eq!(queue.try_get(), Err(NoItem::ShutDown));
     /// ```
     pub fn retire(&self) -> Retired<T> {
-        let (retired, getters, putters, joiners) = {
+        self.close(|state| Retired {
+            items: std::mem::take(&mut state.items),
+            unfinished: std::mem::take(&mut state.unfinished),
+            shut_down: std::mem::replace(&mut state.shut_down, true),
+        })
+    }
+
+    /// Shuts it down by `change`, and lets everybody go on who has nothing left to wait for.
+    fn close<R>(&self, change: impl FnOnce(&mut State<T>) -> R) -> R {
+        let (changed, getters, putters, joiners) = {
             let mut state = self.state.lock();
-            let retired = Retired {
-                items: std::mem::take(&mut state.items),
-                unfinished: std::mem::take(&mut state.unfinished),
-                shut_down: std::mem::replace(&mut state.shut_down, true),
-            };
+            let changed = change(&mut state);
             let getters = state.wake(Side::Items, usize::MAX);
             let putters = state.wake(Side::Room, usize::MAX);
-            (retired, getters, putters, state.wake_joiners())
+            (changed, getters, putters, state.wake_joiners())
         };
         self.ring(getters, Side::Items);
         self.ring(putters, Side::Room);
         self.ring(joiners, Side::AllDone);
-        retired
+        changed
     }
 
     /// Takes all items out, for a garbage collector. They stay unfinished.

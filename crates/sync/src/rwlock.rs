@@ -293,16 +293,6 @@ impl RwLock {
         Owner::in_word(self.gates.writer().load(Ordering::Relaxed))
     }
 
-    fn holder(&self, waiter: Owner, visit: &mut dyn FnMut(Owner)) {
-        if let Some(writer) = self.writer() {
-            if writer == waiter {
-                // If it is just being granted to it, that is done once the mutex is free.
-                drop(self.waiting.lock());
-            }
-            visit(writer);
-        }
-    }
-
     /// How many read.
     #[must_use]
     pub fn readers(&self) -> u64 {
@@ -380,7 +370,7 @@ impl<L: Deref<Target = RwLock> + Send + Sync> Waitable for ReadSide<L> {
     }
 
     fn holders(&self, waiter: Owner, visit: &mut dyn FnMut(Owner)) {
-        self.0.holder(waiter, visit);
+        self.0.waiting.visit(self.0.writer(), waiter, visit);
     }
 }
 
@@ -437,7 +427,7 @@ impl<L: Deref<Target = RwLock> + Send + Sync> Waitable for WriteSide<L> {
     }
 
     fn holders(&self, waiter: Owner, visit: &mut dyn FnMut(Owner)) {
-        self.0.holder(waiter, visit);
+        self.0.waiting.visit(self.0.writer(), waiter, visit);
     }
 }
 

@@ -225,11 +225,7 @@ impl Semaphore {
 
 impl Waitable for Semaphore {
     fn attempt(&self, waiter: &Arc<Waiter>) -> bool {
-        if waiter.take_grant() || (waiter.is_idle() && self.try_acquire(1)) {
-            return true;
-        }
-        let mut waiting = self.waiting.lock();
-        waiter.take_grant() || self.enter(&mut waiting, waiter)
+        self.waiting.attempt(waiter, || self.try_acquire(1), |waiting| self.enter(waiting, waiter))
     }
 
     fn abandon(&self, waiter: &Arc<Waiter>) -> bool {

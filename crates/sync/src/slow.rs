@@ -6,6 +6,8 @@
 //! believe the queue and not the flags.
 
 use crate::mutex::{Guard, Mutex};
+use crate::owner::Owner;
+use crate::waiter::Waiter;
 
 #[cfg(not(loom))]
 use crate::fork_cell::ForkCell;
@@ -18,7 +20,7 @@ pub(crate) struct Slow<T> {
 }
 
 #[cfg(not(loom))]
-impl<T: Default> Slow<T> {
+impl<T: Default + 'static> Slow<T> {
     pub(crate) const fn new() -> Self {
         Self { cell: ForkCell::empty() }
     }
@@ -34,7 +36,7 @@ impl<T: Default> Slow<T> {
 }
 
 #[cfg(loom)]
-impl<T: Default> Slow<T> {
+impl<T: Default + 'static> Slow<T> {
     pub(crate) fn new() -> Self {
         Self { cell: Mutex::new(T::default()) }
     }
@@ -46,5 +48,33 @@ impl<T: Default> Slow<T> {
     #[expect(clippy::unnecessary_wraps, reason = "as the real one, which may not be there yet")]
     pub(crate) fn peek(&self) -> Option<Guard<'_, T>> {
         Some(self.cell.lock())
+    }
+}
+
+impl<T: Default + 'static> Slow<T> {
+    /// [`Waitable::attempt`](crate::Waitable::attempt) of a primitive that takes one at once (`at_once`) or, behind the
+    /// mutex, takes one or joins the queue (`enter`). A grant can come at any time until one has the mutex.
+    pub(crate) fn attempt(
+        &self,
+        waiter: &Waiter,
+        at_once: impl FnOnce() -> bool,
+        enter: impl FnOnce(&mut T) -> bool,
+    ) -> bool {
+        if waiter.take_grant() || (waiter.is_idle() && at_once()) {
+            return true;
+        }
+        let mut waiting = self.lock();
+        waiter.take_grant() || enter(&mut waiting)
+    }
+
+    /// [`Waitable::holders`](crate::Waitable::holders) of a primitive that shows its holder before the grant is done.
+    pub(crate) fn visit(&self, holder: Option<Owner>, waiter: Owner, visit: &mut dyn FnMut(Owner)) {
+        if let Some(holder) = holder {
+            if holder == waiter {
+                // If it is just being granted, that is done once the mutex is free.
+                drop(self.lock());
+            }
+            visit(holder);
+        }
     }
 }
