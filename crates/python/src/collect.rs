@@ -6,7 +6,7 @@
 use crate::ffi;
 use crate::future::Future;
 use crate::interpreter::{self, as_future, deadline, error, names};
-use crate::observer::Observer;
+use crate::observer::{End, Observer};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PySet, PyTuple};
@@ -118,7 +118,7 @@ fn has_failed(future: &Bound<'_, PyAny>) -> PyResult<bool> {
     if let Some(future) = as_future(future) {
         return Ok(future.get().has_failed());
     }
-    Ok(!future.call_method0("cancelled")?.is_truthy()? && !future.call_method0("exception")?.is_none())
+    Ok(matches!(End::of(future)?, End::Raised(_)))
 }
 
 fn register(future: &Bound<'_, PyAny>, collector: &Arc<Collector>, index: usize) -> PyResult<Registered> {

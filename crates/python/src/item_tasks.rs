@@ -1,8 +1,8 @@
 //! A map whose items are tasks of their own, with a future each: where items have options, or a subclass's `submit`.
 
 use crate::ffi;
+use crate::observer::End;
 use crate::turns::ItemOutcome;
-use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use raddle_sync::Mutex;
@@ -36,9 +36,7 @@ impl ItemTasks {
         self.map.feed(py.None());
         let Some((index, _)) = self.map.claim(None) else {
             // The iteration was ended meanwhile: nobody will ever ask for the result.
-            if let Err(error) = future.call_method0("cancel") {
-                error.write_unraisable(py, Some(&future));
-            }
+            cancel(&future);
             return Ok(());
         };
         self.pending.lock().insert(index, future.clone().unbind());
@@ -60,10 +58,14 @@ impl ItemTasks {
     pub(crate) fn cancel(&self, py: Python<'_>) {
         let pending = std::mem::take(&mut *self.pending.lock());
         for future in pending.into_values() {
-            if let Err(error) = future.bind(py).call_method0("cancel") {
-                error.write_unraisable(py, Some(future.bind(py)));
-            }
+            cancel(future.bind(py));
         }
+    }
+}
+
+fn cancel(future: &Bound<'_, PyAny>) {
+    if let Err(error) = future.call_method0("cancel") {
+        error.write_unraisable(future.py(), Some(future));
     }
 }
 
@@ -82,16 +84,12 @@ impl ItemArrival {
     }
 }
 
-/// How a future has ended, Raddle's or another one.
 fn outcome_of(future: &Bound<'_, PyAny>) -> PyResult<ItemOutcome> {
-    if future.call_method0("cancelled")?.is_truthy()? {
-        return Ok(None);
-    }
-    let exception = future.call_method0("exception")?;
-    if exception.is_none() {
-        return Ok(Some(Ok(future.call_method0("result")?.unbind())));
-    }
-    Ok(Some(Err(exception.cast_into::<PyBaseException>()?.unbind())))
+    Ok(match End::of(future)? {
+        End::Cancelled => None,
+        End::Raised(exception) => Some(Err(exception)),
+        End::Returned => Some(Ok(future.call_method0("result")?.unbind())),
+    })
 }
 
 pub(crate) fn prepare(py: Python<'_>) {

@@ -4,7 +4,7 @@ use crate::ffi::{self, CallResult};
 use crate::future::Future;
 use crate::interpreter::{error, names, timers};
 use crate::job::{Call, Job};
-use crate::observer::Observer;
+use crate::observer::{End, Observer};
 use crate::options::TaskOptions;
 use crate::runtime::PythonRuntime;
 use crate::worker::Worker;
@@ -278,11 +278,12 @@ pub(crate) struct StdlibDependency(pub(crate) Arc<Dependency>);
 impl StdlibDependency {
     fn __call__(&self, future: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = future.py();
-        let failure = if future.call_method0("cancelled")?.is_truthy()? {
-            Some(error(py, &names(py).cancelled_error, "the task was cancelled").into_value(py))
-        } else {
-            let exception = future.call_method0("exception")?;
-            if exception.is_none() { None } else { Some(exception.cast_into()?.unbind()) }
+        let failure = match End::of(future)? {
+            End::Cancelled => {
+                Some(error(py, &names(py).cancelled_error, "the task was cancelled").into_value(py))
+            }
+            End::Raised(exception) => Some(exception),
+            End::Returned => None,
         };
         self.0.arrive(future, failure);
         Ok(())

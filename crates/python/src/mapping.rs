@@ -147,6 +147,17 @@ impl Input {
     }
 }
 
+/// What a consumer finds of the input when it has taken every result.
+enum Rest {
+    Over,
+    /// It ended with this error.
+    Failed(PyErr),
+    /// Another thread is reading it.
+    Elsewhere,
+    /// There may be more for this thread to read.
+    Here,
+}
+
 /// How long a thread sleeps that finds another one reading the input which it needs.
 const READING_PAUSE: Duration = Duration::from_millis(1);
 
@@ -213,9 +224,12 @@ impl MapIterator {
             return_exceptions: options.return_exceptions,
         };
         let mut filled = iterator.fill(py, false);
-        if filled.is_ok() && options.buffersize.is_none() {
-            // Everything has been read: what the input raised is the caller's to see now, as in the stdlib.
-            filled = iterator.overdue_error().map_or(Ok(()), Err);
+        if filled.is_ok()
+            && options.buffersize.is_none()
+            && let Rest::Failed(error) = iterator.rest()
+        {
+            // Nothing more will be read: what the input raised is the caller's to see now, as in the stdlib.
+            filled = Err(error);
         }
         match filled {
             Ok(()) => Ok(iterator),
@@ -271,18 +285,28 @@ impl MapIterator {
         step
     }
 
-    /// The error that the input ended with, which comes up once.
-    fn overdue_error(&self) -> Option<PyErr> {
+    /// What is left of the input. An error is told once; the input has ended then.
+    fn rest(&self) -> Rest {
         let mut input = self.input.lock();
-        if !matches!(&*input, Input::More(Source { error: Some(_), .. })) {
-            return None;
+        match input.take(Input::Exhausted) {
+            Input::Exhausted => Rest::Over,
+            Input::More(mut source) if source.error.is_some() => {
+                // The source's other references are not dropped under the lock.
+                drop(input);
+                source.error.take().map_or(Rest::Over, Rest::Failed)
+            }
+            other => {
+                let rest = if matches!(other, Input::Reading) { Rest::Elsewhere } else { Rest::Here };
+                *input = other;
+                rest
+            }
         }
-        let rest = input.take(Input::Exhausted);
-        drop(input);
-        match rest {
-            Input::More(mut source) => source.error.take(),
-            Input::Reading | Input::Exhausted => None,
-        }
+    }
+
+    /// The deadline is over.
+    fn time_out(&self, py: Python<'_>) -> PyErr {
+        self.end(py);
+        error(py, &names(py).timeout_error, "")
     }
 
     fn end(&self, py: Python<'_>) {
@@ -337,32 +361,21 @@ impl MapIterator {
                 Take::Wait(seen) => {
                     let map = self.work.map();
                     if !interpreter::sleep(py, self.deadline, |until| map.sleep(seen, until))? {
-                        self.end(py);
-                        return Err(error(py, &names(py).timeout_error, ""));
+                        return Err(self.time_out(py));
                     }
                 }
-                Take::Empty => {
-                    if let Some(raised) = self.overdue_error() {
-                        return Err(raised);
-                    }
-                    let input = self.input.lock();
-                    let (reading, exhausted) =
-                        (matches!(*input, Input::Reading), matches!(*input, Input::Exhausted));
-                    drop(input);
-                    if exhausted {
-                        return Ok(None);
-                    }
-                    if reading {
+                Take::Empty => match self.rest() {
+                    Rest::Over => return Ok(None),
+                    Rest::Failed(raised) => return Err(raised),
+                    Rest::Elsewhere => {
                         if self.deadline.is_some_and(|deadline| deadline <= Moment::now()) {
-                            self.end(py);
-                            return Err(error(py, &names(py).timeout_error, ""));
+                            return Err(self.time_out(py));
                         }
                         let pause = Some(Moment::now() + READING_PAUSE);
                         interpreter::sleep(py, pause, |until| WaitWord::new(0).wait(0, until))?;
-                        continue;
                     }
-                    self.fill(py, true)?;
-                }
+                    Rest::Here => self.fill(py, true)?,
+                },
             }
         }
     }

@@ -6,7 +6,7 @@ use crate::future::Future;
 use crate::interpreter::names;
 use crate::managed::Dependency;
 use crate::runtime::PythonRuntime;
-use pyo3::exceptions::PyException;
+use pyo3::exceptions::{PyBaseException, PyException};
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 use raddle_pool::Pool;
@@ -54,6 +54,23 @@ impl Observer {
                 }
             }
         }
+    }
+}
+
+/// How a future that is done has ended, as its public methods tell: the stdlib's, or anybody's.
+pub(crate) enum End {
+    Cancelled,
+    Raised(Py<PyBaseException>),
+    Returned,
+}
+
+impl End {
+    pub(crate) fn of(future: &Bound<'_, PyAny>) -> PyResult<Self> {
+        if future.call_method0("cancelled")?.is_truthy()? {
+            return Ok(Self::Cancelled);
+        }
+        let exception = future.call_method0("exception")?;
+        Ok(if exception.is_none() { Self::Returned } else { Self::Raised(exception.cast_into()?.unbind()) })
     }
 }
 
