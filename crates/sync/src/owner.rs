@@ -44,7 +44,16 @@ impl Owner {
     fn first() -> Self {
         let me = Self::thread(NEXT.fetch_add(1, Ordering::Relaxed));
         CURRENT.set(Some(me));
+        #[cfg(not(loom))]
+        idents::enter(me);
         me
+    }
+
+    /// What the system calls a living thread (`pthread_self`); None for a task, or a thread that has ended.
+    #[cfg(not(loom))]
+    #[must_use]
+    pub fn thread_ident(self) -> Option<u64> {
+        idents::of(self)
     }
 
     /// The thread with this number, for models and tests.
@@ -104,5 +113,45 @@ mod tests {
     fn a_task_is_no_thread() {
         assert_ne!(Owner::task(8), Owner::thread(1));
         assert!(!Owner::thread(u64::MAX >> 3).is_task());
+    }
+}
+
+/// Which thread is which, for those who tell of them.
+#[cfg(not(loom))]
+mod idents {
+    use super::Owner;
+    use crate::fork_mutex::{ForkMutex, Inherit};
+    use std::collections::HashMap;
+    use std::sync::LazyLock;
+
+    #[derive(Default)]
+    struct Idents(HashMap<Owner, u64>);
+
+    impl Inherit for Idents {
+        fn inherit(&mut self, parent: &mut Self) {
+            self.0 = std::mem::take(&mut parent.0);
+        }
+    }
+
+    static IDENTS: LazyLock<ForkMutex<Idents>> = LazyLock::new(ForkMutex::default);
+
+    /// Leaves the list when its thread ends.
+    struct Entered(Owner);
+
+    impl Drop for Entered {
+        fn drop(&mut self) {
+            IDENTS.lock().0.remove(&self.0);
+        }
+    }
+
+    thread_local!(static ENTERED: std::cell::Cell<Option<Entered>> = const { std::cell::Cell::new(None) });
+
+    pub(super) fn enter(me: Owner) {
+        IDENTS.lock().0.insert(me, raddle_sys::thread::ident());
+        ENTERED.set(Some(Entered(me)));
+    }
+
+    pub(super) fn of(owner: Owner) -> Option<u64> {
+        IDENTS.lock().0.get(&owner).copied()
     }
 }

@@ -10,3 +10,15 @@ pub fn is_main() -> bool {
     // SAFETY: both calls take nothing and can't fail.
     unsafe { libc::gettid() == libc::getpid() }
 }
+
+/// What the system calls the calling thread, `pthread_self()`: the identity that Python uses. Given to another thread once
+/// this one has ended.
+///
+/// ```
+/// assert_eq!(raddle_sys::thread::ident(), raddle_sys::thread::ident());
+/// ```
+#[must_use]
+pub fn ident() -> u64 {
+    // SAFETY: takes nothing and can't fail.
+    unsafe { libc::pthread_self() }
+}
