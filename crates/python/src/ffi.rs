@@ -35,6 +35,20 @@ impl Drop for HangOnUnwind {
     }
 }
 
+type CallObject = unsafe extern "C-unwind" fn(
+    *mut ffi::PyObject,
+    *mut ffi::PyObject,
+    *mut ffi::PyObject,
+) -> *mut ffi::PyObject;
+type CallVariadic = unsafe extern "C-unwind" fn(*mut ffi::PyObject, ...) -> *mut ffi::PyObject;
+type IterNext = unsafe extern "C-unwind" fn(*mut ffi::PyObject) -> *mut ffi::PyObject;
+
+/// A function that the optimiser can't look through: the binding library declares some of these as ones that never
+/// unwind, and wherever the linker merges the two declarations, [`HangOnUnwind`] would be dropped as dead code.
+fn opaque<F>(function: F) -> F {
+    std::hint::black_box(function)
+}
+
 fn guarded(call: impl FnOnce() -> *mut ffi::PyObject) -> *mut ffi::PyObject {
     raddle_sync::assert_unlocked();
     let guard = HangOnUnwind;
@@ -62,17 +76,18 @@ pub(crate) fn call(
 ) -> CallResult {
     let kwargs = kwargs.map_or(std::ptr::null_mut(), Bound::as_ptr);
     // SAFETY: all three are live objects of the right types (or null for kwargs), and the thread is attached.
-    outcome(callable.py(), guarded(|| unsafe { PyObject_Call(callable.as_ptr(), args.as_ptr(), kwargs) }))
+    let call = || unsafe { opaque::<CallObject>(PyObject_Call)(callable.as_ptr(), args.as_ptr(), kwargs) };
+    outcome(callable.py(), guarded(call))
 }
 
 /// `callable(arg)`, likewise.
 pub(crate) fn call_one(callable: &Bound<'_, PyAny>, arg: &Bound<'_, PyAny>) -> CallResult {
     let end = std::ptr::null_mut::<ffi::PyObject>();
     // SAFETY: both are live objects, the arguments end with null, and the thread is attached.
-    outcome(
-        callable.py(),
-        guarded(|| unsafe { PyObject_CallFunctionObjArgs(callable.as_ptr(), arg.as_ptr(), end) }),
-    )
+    let call = || unsafe {
+        opaque::<CallVariadic>(PyObject_CallFunctionObjArgs)(callable.as_ptr(), arg.as_ptr(), end)
+    };
+    outcome(callable.py(), guarded(call))
 }
 
 /// `callable(*args)` as a `PyResult`, for Raddle's own Python code.
@@ -92,7 +107,7 @@ where
 pub(crate) fn next<'py>(iterator: &Bound<'py, PyIterator>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let py = iterator.py();
     // SAFETY: a live iterator, and the thread is attached; a new reference, or null at the end or with an exception set.
-    let item = guarded(|| unsafe { PyIter_Next(iterator.as_ptr()) });
+    let item = guarded(|| unsafe { opaque::<IterNext>(PyIter_Next)(iterator.as_ptr()) });
     // SAFETY: as above.
     match unsafe { Bound::from_owned_ptr_or_opt(py, item) } {
         Some(item) => Ok(Some(item)),
@@ -267,5 +282,19 @@ impl Drop for OnceRef {
             // SAFETY: the reference that `set` stored, taken back.
             drop(unsafe { std::mem::transmute::<*mut ffi::PyObject, Py<PyAny>>(pointer) });
         }
+    }
+}
+
+/// Where the innermost Python frame of the calling thread stands: its code object, and its line.
+pub(crate) fn current_place(py: Python<'_>) -> Option<(Py<PyAny>, i32)> {
+    // SAFETY: the frame is borrowed from the attached thread, which doesn't leave it during this call; its code is a new
+    // reference and never null.
+    unsafe {
+        let frame = ffi::PyEval_GetFrame();
+        if frame.is_null() {
+            return None;
+        }
+        let code = Bound::from_owned_ptr(py, ffi::PyFrame_GetCode(frame).cast());
+        Some((code.unbind(), ffi::PyFrame_GetLineNumber(frame)))
     }
 }

@@ -34,6 +34,10 @@ pub(crate) struct Names {
     checkpoint: Py<PyAny>,
     /// The logger of `concurrent.futures`.
     pub(crate) logger: Py<PyAny>,
+    /// `report_deadlock(members, presumed) -> BaseException | None`: what to raise, or None to wait on.
+    pub(crate) report_deadlock: Py<PyAny>,
+    /// `current_task() -> Task | None`: the asyncio task that the calling thread runs.
+    pub(crate) current_task: Py<PyAny>,
 }
 
 static NAMES: PyOnceLock<Names> = PyOnceLock::new();
@@ -64,6 +68,8 @@ pub(crate) fn bind(namespace: &Bound<'_, PyAny>) -> PyResult<()> {
         log_callback_error: namespace.getattr("log_callback_error")?.unbind(),
         checkpoint: namespace.getattr("checkpoint")?.unbind(),
         logger: namespace.getattr("LOGGER")?.unbind(),
+        report_deadlock: namespace.getattr("report_deadlock")?.unbind(),
+        current_task: namespace.getattr("current_task")?.unbind(),
     };
     // A second import (a reload) keeps the first classes: futures that exist are instances of them.
     let _ = NAMES.set(py, names);
@@ -85,6 +91,67 @@ const LONGEST_NAP: Duration = Duration::from_secs(1);
 const SHORT_NAP: Duration = Duration::from_millis(5);
 const SHORT_NAPS: u32 = 100;
 
+/// Why a nap has ended.
+pub(crate) enum Nap {
+    Woken,
+    /// The deadline passed.
+    TimedOut,
+    /// It is time to [`look`].
+    Unrested,
+}
+
+/// The naps of one sleep on behalf of Python code, which come back to it again and again: for signals, for exceptions sent to
+/// the thread, and for the deadline of a worker's task.
+pub(crate) struct Naps {
+    look_after: Option<Duration>,
+    short_naps: u32,
+}
+
+impl Naps {
+    pub(crate) fn new() -> Self {
+        Self { look_after: raddle_sys::thread::is_main().then_some(FIRST_NAP), short_naps: 0 }
+    }
+
+    /// Sleeps without the interpreter. `sleep` gets a deadline and returns why it woke.
+    pub(crate) fn sleep(
+        &mut self,
+        py: Python<'_>,
+        deadline: Option<Moment>,
+        sleep: impl Fn(Option<Moment>) -> Wake + Sync,
+    ) -> Nap {
+        let now = Moment::now();
+        let nap = match task_deadline().get() {
+            Some(ahead) if ahead > now => Some(ahead),
+            Some(_) if self.short_naps < SHORT_NAPS => {
+                self.short_naps += 1;
+                Some(now + SHORT_NAP)
+            }
+            // It has been raised before, and the task goes on all the same.
+            Some(_) => {
+                task_deadline().set(None);
+                None
+            }
+            None => self.look_after.map(|span| now + span),
+        };
+        let until = [deadline, nap].into_iter().flatten().min();
+        raddle_sync::assert_unlocked();
+        match py.detach(|| sleep(until)) {
+            Wake::Woken => Nap::Woken,
+            Wake::TimedOut if deadline.is_some_and(|deadline| deadline <= Moment::now()) => Nap::TimedOut,
+            _ => {
+                self.look_after = self.look_after.map(|span| (span * 4).min(LONGEST_NAP));
+                Nap::Unrested
+            }
+        }
+    }
+}
+
+/// Lets Python handle the signals and the exceptions sent to the thread.
+pub(crate) fn look(py: Python<'_>) -> PyResult<()> {
+    py.check_signals()?;
+    checkpoint(py).inspect_err(|_| task_deadline().set(None))
+}
+
 /// Sleeps without the interpreter, and lets Python handle the signals and the exceptions sent to the thread that arrive. A
 /// worker's slot is free meanwhile, and it wakes at the deadline of its task.
 ///
@@ -95,36 +162,12 @@ pub(crate) fn sleep(
     sleep: impl Fn(Option<Moment>) -> Wake + Sync,
 ) -> PyResult<bool> {
     let _released = raddle_pool::release();
-    let mut look_after = raddle_sys::thread::is_main().then_some(FIRST_NAP);
-    let mut short_naps = 0;
+    let mut naps = Naps::new();
     loop {
-        let now = Moment::now();
-        let nap = match task_deadline().get() {
-            Some(ahead) if ahead > now => Some(ahead),
-            Some(_) if short_naps < SHORT_NAPS => {
-                short_naps += 1;
-                Some(now + SHORT_NAP)
-            }
-            // It has been raised before, and the task goes on all the same.
-            Some(_) => {
-                task_deadline().set(None);
-                None
-            }
-            None => look_after.map(|span| now + span),
-        };
-        let until = [deadline, nap].into_iter().flatten().min();
-        raddle_sync::assert_unlocked();
-        match py.detach(|| sleep(until)) {
-            Wake::Woken => return Ok(true),
-            Wake::TimedOut if deadline.is_some_and(|deadline| deadline <= Moment::now()) => return Ok(false),
-            _ => {
-                look_after = look_after.map(|span| (span * 4).min(LONGEST_NAP));
-                py.check_signals()?;
-                if let Err(error) = checkpoint(py) {
-                    task_deadline().set(None);
-                    return Err(error);
-                }
-            }
+        match naps.sleep(py, deadline, &sleep) {
+            Nap::Woken => return Ok(true),
+            Nap::TimedOut => return Ok(false),
+            Nap::Unrested => look(py)?,
         }
     }
 }

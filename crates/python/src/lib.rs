@@ -22,6 +22,7 @@
 //! | [`turns`] | a map without futures: workers take turns at its items |
 //! | [`item_tasks`] | a map whose items are tasks with a future each |
 //! | [`collect`] | `wait` and `as_completed` |
+//! | [`threading`] | locks and what else threads and coroutines wait for |
 
 mod collect;
 mod context;
@@ -37,6 +38,7 @@ mod mapping;
 mod observer;
 mod options;
 mod runtime;
+mod threading;
 mod turns;
 mod views;
 mod worker;
@@ -62,6 +64,14 @@ mod extension {
     use super::options::TaskOptions;
     #[pymodule_export]
     use super::runtime::Seat;
+    #[pymodule_export]
+    use super::threading::deadlock::waits;
+    #[pymodule_export]
+    use super::threading::lock::Lock;
+    #[pymodule_export]
+    use super::threading::place::track_acquisitions;
+    #[pymodule_export]
+    use super::threading::rlock::RLock;
 
     use super::{Bound, PyModule, PyModuleMethods, PyResult};
 
@@ -76,6 +86,7 @@ mod extension {
         super::collect::prepare(module.py());
         super::managed::prepare(module.py());
         super::item_tasks::prepare(module.py());
+        super::threading::tasks::prepare();
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -78,6 +78,12 @@ impl Owner {
         self.0.get() & TASK != 0
     }
 
+    /// The address that a task's number was made from; None for a thread.
+    #[must_use]
+    pub const fn task_address(self) -> Option<u64> {
+        if self.is_task() { Some(self.0.get() & !(TASK | Self::FLAGS)) } else { None }
+    }
+
     /// The number itself, for a lock's word. Never zero.
     #[inline]
     #[must_use]
@@ -113,6 +119,8 @@ mod tests {
     fn a_task_is_no_thread() {
         assert_ne!(Owner::task(8), Owner::thread(1));
         assert!(!Owner::thread(u64::MAX >> 3).is_task());
+        assert_eq!(Owner::task(0x7f00).task_address(), Some(0x7f00));
+        assert_eq!(Owner::thread(1).task_address(), None);
     }
 }
 

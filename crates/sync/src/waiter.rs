@@ -25,6 +25,7 @@ use crate::wait_word::WaitWord;
 use raddle_sys::clock::Moment;
 use raddle_sys::fork;
 use raddle_sys::futex::Wake;
+use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -187,6 +188,37 @@ pub trait Waitable: Send + Sync {
     /// deadlock with them is a suspicion.
     fn is_exact(&self) -> bool {
         false
+    }
+
+    /// What the one who waits wants told about this wait: a value of its own, for whoever reports on the graph.
+    fn subject(&self) -> Option<&dyn Any> {
+        None
+    }
+}
+
+impl<W: Waitable + ?Sized> Waitable for Arc<W> {
+    fn attempt(&self, waiter: &Arc<Waiter>) -> bool {
+        (**self).attempt(waiter)
+    }
+
+    fn abandon(&self, waiter: &Arc<Waiter>) -> bool {
+        (**self).abandon(waiter)
+    }
+
+    fn pass_on(&self, waiter: &Arc<Waiter>) -> Vec<Woken> {
+        (**self).pass_on(waiter)
+    }
+
+    fn holders(&self, waiter: Owner, visit: &mut dyn FnMut(Owner)) {
+        (**self).holders(waiter, visit);
+    }
+
+    fn is_exact(&self) -> bool {
+        (**self).is_exact()
+    }
+
+    fn subject(&self) -> Option<&dyn Any> {
+        (**self).subject()
     }
 }
 

@@ -1,16 +1,21 @@
 """Hands the classes that are defined in Python to the native half, once, when Raddle is imported."""
 
+from __future__ import annotations
+
 import sys
 import threading
 import traceback
 from concurrent.futures import CancelledError, InvalidStateError, TimeoutError, _base
 from concurrent.futures import Future as StdlibFuture
 from concurrent.futures.thread import BrokenThreadPool
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raddle import _raddle
 from raddle._internal.errors import DependencyFailed, ExecutorFull, ForkError, TaskTimeout
 from raddle._internal.future import Future
+
+if TYPE_CHECKING:
+    import asyncio
 
 LOGGER = _base.LOGGER
 
@@ -27,8 +32,10 @@ __all__ = [
     "TaskTimeout",
     "TimeoutError",
     "checkpoint",
+    "current_task",
     "describe_stack",
     "log_callback_error",
+    "report_deadlock",
     "threads_are_starting",
 ]
 
@@ -64,6 +71,20 @@ def describe_stack(thread_id: int) -> str:
         return "; it was in native code"
     place = traceback.extract_stack(frame, limit=1)[0]
     return f"; it was at {place.filename}:{place.lineno} in {place.name}"
+
+
+def current_task() -> asyncio.Task[Any] | None:
+    """Return the asyncio task that the calling thread runs, if any."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None or asyncio._get_running_loop() is None:
+        return None
+    task: asyncio.Task[Any] | None = asyncio.current_task()
+    return task
+
+
+def report_deadlock(members: list[tuple[int, object, object]], presumed: bool) -> BaseException | None:
+    """Tell of a deadlock."""
+    return None if presumed else RuntimeError(f"deadlock: {members}")
 
 
 _raddle.bind(sys.modules[__name__])

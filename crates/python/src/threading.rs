@@ -1,0 +1,23 @@
+//! What `raddle.threading` is made of: the primitives of `raddle-sync` as Python classes.
+//!
+//! A primitive is tried at once, in one native call, and only a wait that has to sleep comes to [`wait`]: there it is noted in
+//! the graph of who waits for whom, and signals are seen to. What a coroutine acquires belongs to its task ([`tasks`]).
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`wait`] | a thread waits |
+//! | [`wanted`] | what a wait shows to the graph, and to those who report on it |
+//! | [`deadlock`] | what is told of a deadlock, and who waits for what |
+//! | [`tasks`] | tasks as owners: which thread they run in |
+//! | [`timeout`] | the timeouts of the stdlib's methods |
+//! | [`place`] | where a lock was acquired |
+//! | [`lock`], [`rlock`] | `Lock`, `RLock` |
+
+pub(crate) mod deadlock;
+pub(crate) mod lock;
+pub(crate) mod place;
+pub(crate) mod rlock;
+pub(crate) mod tasks;
+pub(crate) mod timeout;
+pub(crate) mod wait;
+pub(crate) mod wanted;

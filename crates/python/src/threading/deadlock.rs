@@ -1,0 +1,61 @@
+//! What is told of a deadlock, and who waits for what.
+//!
+//! The graph finds it, Python code puts it into words (`raddle._internal.deadlocks`): the members of a circle are inside their waits
+//! as long as nobody has raised an error in one of them.
+
+use super::tasks;
+use super::wanted::Subject;
+use crate::ffi;
+use crate::interpreter::names;
+use pyo3::exceptions::{PyBaseException, PyException};
+use pyo3::prelude::*;
+use raddle_sync::graph::{Cycle, Graph};
+use raddle_sync::{Owner, Waitable};
+
+/// Who holds something, for people to read: see [`holder`].
+pub(crate) type Holder = (Option<u64>, Option<u64>);
+
+/// A wait: the thread's identity, the task if one waits, what it waits for.
+type Wait = (u64, Option<Py<PyAny>>, Py<PyAny>);
+
+fn wait_of(py: Python<'_>, waits_for: &dyn Waitable) -> Option<Wait> {
+    let subject = waits_for.subject()?.downcast_ref::<Subject>()?;
+    let task = subject.task.as_ref().map(|task| task.clone_ref(py));
+    Some((subject.ident, task, subject.object.clone_ref(py)))
+}
+
+/// Tells of a deadlock that the calling thread has closed.
+///
+/// Fails with the `DeadlockError` to raise. Succeeds when the user's policy is to wait on.
+pub(crate) fn report(py: Python<'_>, cycle: &Cycle) -> PyResult<()> {
+    let waits: Vec<_> = cycle.members.iter().filter_map(|member| wait_of(py, &*member.waits_for)).collect();
+    match ffi::invoke(names(py).report_deadlock.bind(py), (waits, cycle.presumed)) {
+        Ok(verdict) if verdict.is_none() => Ok(()),
+        Ok(verdict) => Err(PyErr::from_value(verdict.cast_into::<PyBaseException>()?.into_any())),
+        // A report that fails makes no error of a suspicion.
+        Err(error) if cycle.presumed && error.is_instance_of::<PyException>(py) => {
+            error.write_unraisable(py, None);
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// A wait, and whether it ends by itself.
+type Standing = (u64, Option<Py<PyAny>>, Py<PyAny>, bool);
+
+/// All waits on Raddle's primitives: `(thread's identity, task or None, what it waits for, whether it ends by itself)`.
+#[pyfunction]
+pub(crate) fn waits(py: Python<'_>) -> Vec<Standing> {
+    let standing = Graph::of_process().snapshot();
+    let told = standing.iter().filter_map(|wait| {
+        let (ident, task, object) = wait_of(py, &*wait.waits_for)?;
+        Some((ident, task, object, wait.timed))
+    });
+    told.collect()
+}
+
+/// A holder as Python code knows it: the thread's identity (of a task: where its loop runs), and the task's `id()` if it is one.
+pub(crate) fn holder(owner: Owner) -> Holder {
+    (tasks::ident_of(owner), owner.task_address())
+}

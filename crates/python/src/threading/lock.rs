@@ -1,0 +1,143 @@
+//! `Lock`.
+
+use super::deadlock::{self, Holder};
+use super::place::Place;
+use super::tasks;
+use super::timeout::Patience;
+use super::wait;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
+use raddle_sync::{Lock as Core, Owner};
+use std::sync::Arc;
+
+/// A lock that one thread or task holds at a time, and anybody may release.
+///
+/// `fair`: those who wait get it in the order in which they came, which costs a switch of threads each time.
+#[pyclass(frozen, weakref, module = "raddle.threading")]
+pub(crate) struct Lock {
+    pub(crate) core: Arc<Core>,
+    place: Place,
+}
+
+impl Lock {
+    /// Takes the lock for the calling thread, or sleeps until it can.
+    fn take(slf: &Bound<'_, Self>, blocking: bool, timeout: f64) -> PyResult<bool> {
+        let taken = match Patience::of_lock(blocking, timeout)? {
+            _ if slf.get().core.try_acquire(Owner::current_thread()) => true,
+            Patience::Never => false,
+            Patience::Until(deadline) => wait::block(slf.as_any(), Arc::clone(&slf.get().core), deadline)?,
+        };
+        if taken {
+            slf.get().place.note(slf.py());
+        }
+        Ok(taken)
+    }
+
+    /// Takes it for the calling thread, however long that takes.
+    #[inline]
+    pub(crate) fn lock(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let this = slf.get();
+        if !this.core.try_acquire(Owner::current_thread()) {
+            wait::block(slf.as_any(), Arc::clone(&this.core), None)?;
+        }
+        this.place.note(slf.py());
+        Ok(())
+    }
+
+    /// Frees it, or hands it to who is next.
+    #[inline]
+    pub(crate) fn unlock(&self) -> PyResult<()> {
+        let holder = self.core.owner();
+        self.place.forget();
+        self.core.release().map_err(|_| PyRuntimeError::new_err("release unlocked lock"))?;
+        tasks::holds_no_longer(holder);
+        Ok(())
+    }
+}
+
+#[pymethods]
+impl Lock {
+    #[new]
+    #[pyo3(signature = (*, fair = false))]
+    fn new(fair: bool) -> Self {
+        Self { core: Arc::new(Core::new(fair)), place: Place::default() }
+    }
+
+    /// Takes the lock. Waits for it if `blocking`, at most `timeout` seconds (-1: for ever). Returns whether it was taken.
+    ///
+    /// Raises `DeadlockError` as the policy says, and what signal handlers raise.
+    #[pyo3(signature = (blocking = true, timeout = -1.0))]
+    fn acquire(slf: &Bound<'_, Self>, blocking: bool, timeout: f64) -> PyResult<bool> {
+        Self::take(slf, blocking, timeout)
+    }
+
+    /// Frees the lock, whoever holds it. Raises `RuntimeError` when nobody does.
+    fn release(&self) -> PyResult<()> {
+        self.unlock()
+    }
+
+    /// Whether somebody holds it.
+    fn locked(&self) -> bool {
+        self.core.is_locked()
+    }
+
+    /// `acquire`, as it was called once.
+    #[pyo3(signature = (blocking = true, timeout = -1.0))]
+    fn acquire_lock(slf: &Bound<'_, Self>, blocking: bool, timeout: f64) -> PyResult<bool> {
+        Self::take(slf, blocking, timeout)
+    }
+
+    /// `release`, as it was called once.
+    fn release_lock(&self) -> PyResult<()> {
+        self.unlock()
+    }
+
+    /// `locked`, as it was called once.
+    fn locked_lock(&self) -> bool {
+        self.core.is_locked()
+    }
+
+    fn __enter__(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        Self::lock(slf).map(|()| true)
+    }
+
+    fn __exit__(
+        &self,
+        _kind: &Bound<'_, PyAny>,
+        _error: &Bound<'_, PyAny>,
+        _traceback: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        self.unlock()
+    }
+
+    /// Makes it free, whoever holds it: for a forked child.
+    fn _at_fork_reinit(&self) {
+        tasks::holds_no_longer(self.core.owner());
+        self.core.reinit();
+    }
+
+    /// Who holds it: for each the thread's identity, and the task's `id()` if it is one.
+    fn _holder(&self) -> Vec<Holder> {
+        self.core.owner().map(deadlock::holder).into_iter().collect()
+    }
+
+    /// The code object and the line that acquired it, while `track(True)` is on.
+    fn _acquired_at(&self, py: Python<'_>) -> Option<(Py<PyAny>, i32)> {
+        self.place.tell(py)
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> String {
+        let state = if slf.get().core.is_locked() { "locked" } else { "unlocked" };
+        format!("<{state} raddle.threading.Lock object at {:#x}>", slf.as_ptr() as usize)
+    }
+
+    #[expect(
+        clippy::unnecessary_wraps,
+        clippy::unused_self,
+        reason = "the collector's protocol, so that it lists locks"
+    )]
+    fn __traverse__(&self, _visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        Ok(())
+    }
+}

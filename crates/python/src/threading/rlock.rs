@@ -1,0 +1,203 @@
+//! `RLock`.
+
+use super::deadlock::{self, Holder};
+use super::place::Place;
+use super::tasks;
+use super::timeout::Patience;
+use super::wait;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple, PyType};
+use pyo3::{PyTraverseError, PyVisit};
+use raddle_sync::{NotOwner, Owner, RLock as Core};
+use std::sync::Arc;
+
+/// A lock that its holder may take again, and must release as often.
+///
+/// `fair` as for `Lock`.
+#[pyclass(frozen, subclass, weakref, module = "raddle.threading")]
+pub(crate) struct RLock {
+    pub(crate) core: Arc<Core>,
+    place: Place,
+}
+
+impl RLock {
+    /// As whom the calling thread acts: as itself, or as the task that it runs if that one holds the lock.
+    #[cold]
+    pub(crate) fn actor(&self, py: Python<'_>) -> PyResult<Owner> {
+        let me = Owner::current_thread();
+        match self.core.owner() {
+            Some(holder) if holder != me && tasks::is_current(py, Some(holder))? => Ok(holder),
+            _ => Ok(me),
+        }
+    }
+
+    fn take(slf: &Bound<'_, Self>, patience: Patience) -> PyResult<bool> {
+        let (py, this) = (slf.py(), slf.get());
+        let taken = if this.core.try_acquire(Owner::current_thread()) {
+            true
+        } else {
+            let actor = this.actor(py)?;
+            match patience {
+                _ if this.core.try_acquire(actor) => true,
+                Patience::Never => false,
+                Patience::Until(deadline) => {
+                    wait::block_as(actor, slf.as_any(), Arc::clone(&this.core), deadline)?
+                }
+            }
+        };
+        if taken {
+            this.place.note(py);
+        }
+        Ok(taken)
+    }
+
+    #[inline]
+    pub(crate) fn lock(slf: &Bound<'_, Self>) -> PyResult<()> {
+        Self::take(slf, Patience::Until(None)).map(drop)
+    }
+
+    /// Gives up one hold.
+    #[inline]
+    pub(crate) fn unlock(&self, py: Python<'_>) -> PyResult<()> {
+        match self.core.release(Owner::current_thread()) {
+            Ok(()) => Ok(()),
+            Err(NotOwner) => self.unlock_as_task(py),
+        }
+    }
+
+    #[cold]
+    fn unlock_as_task(&self, py: Python<'_>) -> PyResult<()> {
+        let actor = self.actor(py)?;
+        let last = self.core.count(actor) == 1;
+        let released = self.core.release(actor);
+        released.map_err(|NotOwner| PyRuntimeError::new_err("cannot release un-acquired lock"))?;
+        if last {
+            tasks::holds_no_longer(Some(actor));
+        }
+        Ok(())
+    }
+}
+
+#[pymethods]
+impl RLock {
+    /// A subclass may take other arguments in its `__init__`.
+    #[new]
+    #[classmethod]
+    #[pyo3(signature = (*args, fair = false, **kwargs))]
+    fn new(
+        class: &Bound<'_, PyType>,
+        args: &Bound<'_, PyTuple>,
+        fair: bool,
+        kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        let others = !args.is_empty() || kwargs.is_some_and(|kwargs| !kwargs.is_empty());
+        if others && class.is(class.py().get_type::<Self>()) {
+            return Err(PyTypeError::new_err("RLock() takes no argument but fair="));
+        }
+        Ok(Self { core: Arc::new(Core::new(fair)), place: Place::default() })
+    }
+
+    /// Takes the lock, once more if the caller holds it already. Arguments and result as of `Lock.acquire`.
+    ///
+    /// Raises `DeadlockError` when it closes a circle, and what signal handlers raise.
+    #[pyo3(signature = (blocking = true, timeout = -1.0))]
+    fn acquire(slf: &Bound<'_, Self>, blocking: bool, timeout: f64) -> PyResult<bool> {
+        Self::take(slf, Patience::of_lock(blocking, timeout)?)
+    }
+
+    /// Gives up one hold. Raises `RuntimeError` when the caller has none.
+    fn release(&self, py: Python<'_>) -> PyResult<()> {
+        self.unlock(py)
+    }
+
+    /// Whether somebody holds it.
+    fn locked(&self) -> bool {
+        self.core.is_locked()
+    }
+
+    fn __enter__(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        Self::lock(slf).map(|()| true)
+    }
+
+    fn __exit__(
+        slf: &Bound<'_, Self>,
+        _kind: &Bound<'_, PyAny>,
+        _error: &Bound<'_, PyAny>,
+        _traceback: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        slf.get().unlock(slf.py())
+    }
+
+    /// Whether the caller holds it.
+    fn _is_owned(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.core.count(self.actor(py)?) > 0)
+    }
+
+    /// How often the caller holds it.
+    fn _recursion_count(&self, py: Python<'_>) -> PyResult<u32> {
+        Ok(self.core.count(self.actor(py)?))
+    }
+
+    /// Gives up all of the caller's holds, for a condition; returns what `_acquire_restore` takes.
+    fn _release_save(&self, py: Python<'_>) -> PyResult<(u32, u64)> {
+        let actor = self.actor(py)?;
+        let count = self.core.release_all(actor);
+        let count = count.ok_or_else(|| PyRuntimeError::new_err("cannot release un-acquired lock"))?;
+        tasks::holds_no_longer(Some(actor));
+        Ok((count, actor.get()))
+    }
+
+    /// Takes the lock for the same holder, as often as it was held before `_release_save`.
+    fn _acquire_restore(slf: &Bound<'_, Self>, state: (u32, u64)) -> PyResult<()> {
+        let (count, holder) = state;
+        let holder = Owner::in_word(holder).unwrap_or_else(Owner::current_thread);
+        let core = &slf.get().core;
+        if !core.try_acquire(holder) {
+            wait::block_as(holder, slf.as_any(), Arc::clone(core), None)?;
+        }
+        slf.get().place.note(slf.py());
+        if holder.is_task() {
+            tasks::holds(holder);
+        }
+        core.restore(holder, count)
+            .map_err(|NotOwner| PyRuntimeError::new_err("cannot restore un-acquired lock"))
+    }
+
+    /// Makes it free, whoever holds it: for a forked child.
+    fn _at_fork_reinit(&self) {
+        tasks::holds_no_longer(self.core.owner());
+        self.core.reinit();
+    }
+
+    /// Who holds it, as `Lock._holder` tells.
+    fn _holder(&self) -> Vec<Holder> {
+        self.core.owner().map(deadlock::holder).into_iter().collect()
+    }
+
+    /// The code object and the line that acquired it last, while `track(True)` is on.
+    fn _acquired_at(&self, py: Python<'_>) -> Option<(Py<PyAny>, i32)> {
+        self.place.tell(py)
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let this = slf.get();
+        let class = slf.get_type();
+        let (state, owner, count) = match this.core.holder() {
+            Some((owner, count)) => ("locked", tasks::ident_of(owner).unwrap_or(0), count),
+            None => ("unlocked", 0, 0),
+        };
+        let (module, name) = (class.module()?, class.qualname()?);
+        let address = slf.as_ptr() as usize;
+        Ok(format!("<{state} {module}.{name} object owner={owner} count={count} at {address:#x}>"))
+    }
+
+    #[expect(
+        clippy::unnecessary_wraps,
+        clippy::unused_self,
+        reason = "the collector's protocol, so that it lists locks"
+    )]
+    fn __traverse__(&self, _visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,107 @@
+//! A thread waits for a primitive, on behalf of Python code.
+//!
+//! The wait is noted in the graph while the thread sleeps, and only then: whatever it runs meanwhile, such as a signal handler,
+//! may release what it holds. A wait that ends by an error is undone; what was granted to it goes to the next.
+//!
+//! A pool's worker keeps its slot: what it waits for comes from a thread that runs already, or the stdlib's primitives would
+//! make it wait just the same.
+
+use super::deadlock;
+use super::wanted::Wanted;
+use crate::interpreter::{self, Nap, Naps};
+use crate::worker::task_deadline;
+use pyo3::prelude::*;
+use raddle_sync::graph::{Graph, Registration};
+use raddle_sync::{Moment, Owner, Waitable, Waiter, Woken};
+use std::sync::Arc;
+
+/// Blocks the calling thread until it has `what`, which belongs to `object`. False when `deadline` passed.
+///
+/// Raises `DeadlockError`, and what signal handlers raise.
+pub(crate) fn block<W: Waitable + 'static>(
+    object: &Bound<'_, PyAny>,
+    what: W,
+    deadline: Option<Moment>,
+) -> PyResult<bool> {
+    block_as(Owner::current_thread(), object, what, deadline)
+}
+
+/// [`block`] on behalf of `owner`: the calling thread, or the task that it runs.
+pub(crate) fn block_as<W: Waitable + 'static>(
+    owner: Owner,
+    object: &Bound<'_, PyAny>,
+    what: W,
+    deadline: Option<Moment>,
+) -> PyResult<bool> {
+    block_with(object.py(), &Waiter::thread(owner), &Wanted::by_thread(object, what), deadline)
+}
+
+/// [`block`] with a waiter of the caller's, which may have joined the queue already, or been woken for nothing before.
+pub(crate) fn block_with<W: Waitable + 'static>(
+    py: Python<'_>,
+    waiter: &Arc<Waiter>,
+    wanted: &Arc<Wanted<W>>,
+    deadline: Option<Moment>,
+) -> PyResult<bool> {
+    if wanted.attempt(waiter) {
+        return Ok(true);
+    }
+    match sleep(py, waiter, wanted, deadline) {
+        Ok(true) => Ok(true),
+        Ok(false) => Ok(wanted.abandon(waiter)),
+        Err(error) => {
+            Woken::ring_all(wanted.pass_on(waiter), &**wanted);
+            Err(error)
+        }
+    }
+}
+
+/// Sleeps until it has what it waits for, or `deadline`. It stands in the queue.
+fn sleep<W: Waitable + 'static>(
+    py: Python<'_>,
+    waiter: &Arc<Waiter>,
+    wanted: &Arc<Wanted<W>>,
+    deadline: Option<Moment>,
+) -> PyResult<bool> {
+    let mut naps = Naps::new();
+    let mut suspected = false;
+    loop {
+        let noted = note(py, waiter, wanted, deadline.is_some(), &mut suspected)?;
+        let had = loop {
+            match naps.sleep(py, deadline, |until| waiter.sleep(until)) {
+                Nap::Woken if wanted.attempt(waiter) => break Some(true),
+                Nap::Woken => {}
+                Nap::TimedOut => break Some(false),
+                Nap::Unrested => break None,
+            }
+        };
+        drop(noted);
+        match had {
+            Some(had) => return Ok(had),
+            None => interpreter::look(py)?,
+        }
+    }
+}
+
+/// Notes the wait. When it closes a deadlock, that is told, and an error unless it is a suspicion that the user wants no error
+/// for; a suspicion is told once a wait (`suspected`).
+fn note<W: Waitable + 'static>(
+    py: Python<'_>,
+    waiter: &Arc<Waiter>,
+    wanted: &Arc<Wanted<W>>,
+    ends_by_itself: bool,
+    suspected: &mut bool,
+) -> PyResult<Registration> {
+    let graph = Graph::of_process();
+    let timed = ends_by_itself || task_deadline().get().is_some();
+    let waits_for = || Arc::clone(wanted) as Arc<dyn Waitable>;
+    match graph.begin(waiter, waits_for(), timed) {
+        Ok(noted) => Ok(noted),
+        Err(cycle) => {
+            if !(cycle.presumed && std::mem::replace(suspected, true)) {
+                deadlock::report(py, &cycle)?;
+            }
+            Ok(graph.insist(waiter, waits_for(), timed))
+        }
+    }
+}
