@@ -365,7 +365,12 @@ impl MapIterator {
                     }
                 }
                 Take::Empty => match self.rest() {
-                    Rest::Over => return Ok(None),
+                    // The last items may have been fed between the two looks.
+                    Rest::Over => match self.work.map().take() {
+                        Take::Ready(outcome) => return self.deliver(py, outcome).map(Some),
+                        Take::Wait(_) => {}
+                        Take::Empty => return Ok(None),
+                    },
                     Rest::Failed(raised) => return Err(raised),
                     Rest::Elsewhere => {
                         if self.deadline.is_some_and(|deadline| deadline <= Moment::now()) {

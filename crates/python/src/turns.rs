@@ -52,7 +52,9 @@ impl Turns {
     ) -> PyResult<()> {
         self.map.feed(item);
         if self.map.join(executor.target()) {
-            executor.enqueue_unbounded(py, Job::Turn(Arc::clone(self)), self.priority)?;
+            executor
+                .enqueue_unbounded(py, Job::Turn(Arc::clone(self)), self.priority)
+                .inspect_err(|_| self.map.resign())?;
         }
         Ok(())
     }

@@ -123,7 +123,7 @@ impl<I, O> Map<I, O> {
     }
 
     /// Asks for a place to work on the items: true when fewer than `limit` workers do and an item waits. Whoever gets
-    /// true calls [`Map::leave`] in the end.
+    /// true calls [`Map::leave`] in the end, or [`Map::resign`].
     pub fn join(&self, limit: usize) -> bool {
         let mut inner = self.inner.lock();
         let wanted = !inner.closed && inner.runners < limit.min(inner.runners + inner.pending.len());
@@ -138,6 +138,11 @@ impl<I, O> Map<I, O> {
         let leaves = inner.closed || inner.pending.is_empty();
         inner.runners -= usize::from(leaves);
         leaves
+    }
+
+    /// Gives the place back although items may wait: no worker could be sent.
+    pub fn resign(&self) {
+        self.inner.lock().runners -= 1;
     }
 
     /// Publishes the result of the item claimed before, if any, and claims the next one.
@@ -292,6 +297,15 @@ mod tests {
         assert!(map.claim(Some(quick)).is_none());
         assert_eq!(map.take(), Take::Ready(20));
         assert!(matches!(map.take(), Take::Wait(_)));
+    }
+
+    #[test]
+    fn a_place_that_no_worker_takes_is_free_again() {
+        let map: Map<_, ()> = Map::new(Order::Input);
+        map.feed(10);
+        assert!(map.join(1) && !map.join(1));
+        map.resign();
+        assert!(map.join(1));
     }
 
     #[test]

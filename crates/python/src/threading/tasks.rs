@@ -52,7 +52,10 @@ pub(crate) fn is_current(py: Python<'_>, owner: Option<Owner>) -> PyResult<bool>
 /// The task, whose loop runs in the calling thread, has got hold of something.
 pub(crate) fn holds(task: Owner) {
     let (thread, ident) = (Owner::current_thread(), raddle_sys::thread::ident());
-    HOLDERS.lock().0.entry(task).or_insert(Holder { thread, ident, holds: 0 }).holds += 1;
+    let mut holders = HOLDERS.lock();
+    let holds = 1 + holders.0.get(&task).map_or(0, |holder| holder.holds);
+    // Its thread may be another one than before: an address serves one task after another.
+    holders.0.insert(task, Holder { thread, ident, holds });
 }
 
 /// It holds that no longer. For anything that is held: a thread as its holder is none of this module's business.
