@@ -9,6 +9,7 @@
 //! | [`primitives`] | `Arc`, atomics and [`Mutex`], the standard library's or loom's |
 //! | [`wait_word`] | a 32-bit word that threads can sleep on |
 //! | [`parker`] | one thread's wake-up token |
+//! | [`linger()`] | a moment awake before a sleep |
 //! | [`fork_cell`] | a value that a forked child replaces by a fresh one |
 //! | [`fork_mutex`] | a mutex that a forked child finds free |
 //! | [`owner`], [`waiter`] | who holds or waits, threads and coroutines alike, and how a wait goes |
@@ -28,6 +29,7 @@ pub mod fork_cell;
 pub mod fork_mutex;
 pub mod graph;
 pub mod latch;
+mod linger;
 pub mod lock;
 #[cfg(all(test, loom))]
 mod models;
@@ -50,6 +52,7 @@ pub use event::Event;
 #[cfg(not(loom))]
 pub use fork_cell::ForkCell;
 pub use latch::Latch;
+pub use linger::linger;
 pub use lock::{Lock, NotHeld};
 pub use mutex::{Guard, Mutex, assert_unlocked};
 pub use notifier::Notifier;

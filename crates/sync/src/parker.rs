@@ -32,6 +32,7 @@ impl Parker {
     ///
     /// Returns [`Wake::Woken`] with the token taken, or [`Wake::TimedOut`] or [`Wake::Interrupted`] without it.
     pub fn park(&self, deadline: Option<Moment>) -> Wake {
+        crate::linger(|| self.token.load() == NOTIFIED);
         loop {
             if self.token.swap(EMPTY) == NOTIFIED {
                 return Wake::Woken;

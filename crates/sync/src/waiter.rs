@@ -81,6 +81,7 @@ impl Waiter {
 
     /// Sleeps until it is woken, `deadline` or a signal. Returns at once when it stands in no queue.
     pub fn sleep(&self, deadline: Option<Moment>) -> Wake {
+        crate::linger(|| !self.is_queued());
         while self.is_queued() {
             // When this fails it has been woken, or it is here for the second time.
             let _ = self.state.replace(QUEUED, ASLEEP);

@@ -1,5 +1,8 @@
 //! Which thread this is.
 
+use crate::fork;
+use std::cell::Cell;
+
 /// Whether the calling thread is the process's main thread. In a forked child that is the thread that forked.
 ///
 /// ```
@@ -7,8 +10,18 @@
 /// ```
 #[must_use]
 pub fn is_main() -> bool {
-    // SAFETY: both calls take nothing and can't fail.
-    unsafe { libc::gettid() == libc::getpid() }
+    // The answer, and the fork epoch from which it is: asking the system costs two calls.
+    thread_local!(static ANSWER: Cell<Option<(u32, bool)>> = const { Cell::new(None) });
+    let epoch = fork::epoch();
+    match ANSWER.get() {
+        Some((since, answer)) if since == epoch => answer,
+        _ => {
+            // SAFETY: both calls take nothing and can't fail.
+            let answer = unsafe { libc::gettid() == libc::getpid() };
+            ANSWER.set(Some((epoch, answer)));
+            answer
+        }
+    }
 }
 
 /// What the system calls the calling thread, `pthread_self()`: the identity that Python uses. Given to another thread once

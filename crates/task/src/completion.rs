@@ -274,6 +274,7 @@ impl<T, W> Sleeper<'_, T, W> {
     /// Sleeps until the task ends ([`Wake::Woken`]), `deadline`, or a signal.
     #[must_use]
     pub fn sleep(&self, deadline: Option<Moment>) -> Wake {
+        raddle_sync::linger(|| self.completion.state().is_done());
         loop {
             let word = self.completion.state.load();
             if State::from_word(word).is_done() {
