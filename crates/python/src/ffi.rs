@@ -96,8 +96,17 @@ where
     A: IntoPyObject<'py, Target = PyTuple, Output = Bound<'py, PyTuple>>,
     PyErr: From<A::Error>,
 {
+    invoke_with(callable, &args.into_pyobject(callable.py())?, None)
+}
+
+/// `callable(*args, **kwargs)` as a `PyResult`.
+pub(crate) fn invoke_with<'py>(
+    callable: &Bound<'py, PyAny>,
+    args: &Bound<'py, PyTuple>,
+    kwargs: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyAny>> {
     let py = callable.py();
-    match call(callable, &args.into_pyobject(py)?, None) {
+    match call(callable, args, kwargs) {
         Ok(value) => Ok(value.into_bound(py)),
         Err(exception) => Err(PyErr::from_value(exception.into_bound(py).into_any())),
     }

@@ -24,6 +24,7 @@ pub(crate) struct Names {
     pub(crate) cancelled_error: Py<PyType>,
     pub(crate) timeout_error: Py<PyType>,
     pub(crate) invalid_state: Py<PyType>,
+    pub(crate) broken_barrier: Py<PyType>,
     /// `describe_stack(thread_id) -> str`: where a thread stands.
     pub(crate) describe_stack: Py<PyAny>,
     /// `threads_are_starting() -> bool`: whether an exception sent to a thread could hit one that it starts.
@@ -63,6 +64,7 @@ pub(crate) fn bind(namespace: &Bound<'_, PyAny>) -> PyResult<()> {
         cancelled_error: class("CancelledError")?,
         timeout_error: class("TimeoutError")?,
         invalid_state: class("InvalidStateError")?,
+        broken_barrier: class("BrokenBarrierError")?,
         describe_stack: namespace.getattr("describe_stack")?.unbind(),
         threads_are_starting: namespace.getattr("threads_are_starting")?.unbind(),
         log_callback_error: namespace.getattr("log_callback_error")?.unbind(),

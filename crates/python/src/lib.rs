@@ -65,13 +65,21 @@ mod extension {
     #[pymodule_export]
     use super::runtime::Seat;
     #[pymodule_export]
+    use super::threading::barrier::Barrier;
+    #[pymodule_export]
+    use super::threading::condition::Condition;
+    #[pymodule_export]
     use super::threading::deadlock::waits;
+    #[pymodule_export]
+    use super::threading::event::Event;
     #[pymodule_export]
     use super::threading::lock::Lock;
     #[pymodule_export]
     use super::threading::place::track_acquisitions;
     #[pymodule_export]
     use super::threading::rlock::RLock;
+    #[pymodule_export]
+    use super::threading::semaphore::{BoundedSemaphore, Semaphore};
 
     use super::{Bound, PyModule, PyModuleMethods, PyResult};
 

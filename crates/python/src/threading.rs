@@ -11,12 +11,23 @@
 //! | [`tasks`] | tasks as owners: which thread they run in |
 //! | [`timeout`] | the timeouts of the stdlib's methods |
 //! | [`place`] | where a lock was acquired |
+//! | [`made`] | what `__init__` makes |
+//! | [`naming`] | how objects name themselves |
 //! | [`lock`], [`rlock`] | `Lock`, `RLock` |
+//! | [`semaphore`], [`event`], [`barrier`] | `Semaphore` and `BoundedSemaphore`, `Event`, `Barrier` |
+//! | [`condition`], [`condition_lock`] | `Condition`, and the lock that it stands beside |
 
+pub(crate) mod barrier;
+pub(crate) mod condition;
+mod condition_lock;
 pub(crate) mod deadlock;
+pub(crate) mod event;
 pub(crate) mod lock;
+mod made;
+mod naming;
 pub(crate) mod place;
 pub(crate) mod rlock;
+pub(crate) mod semaphore;
 pub(crate) mod tasks;
 pub(crate) mod timeout;
 pub(crate) mod wait;

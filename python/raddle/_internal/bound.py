@@ -8,6 +8,7 @@ import traceback
 from concurrent.futures import CancelledError, InvalidStateError, TimeoutError, _base
 from concurrent.futures import Future as StdlibFuture
 from concurrent.futures.thread import BrokenThreadPool
+from threading import BrokenBarrierError
 from typing import TYPE_CHECKING, Any
 
 from raddle import _raddle
@@ -21,6 +22,7 @@ LOGGER = _base.LOGGER
 
 __all__ = [
     "LOGGER",
+    "BrokenBarrierError",
     "BrokenThreadPool",
     "CancelledError",
     "DependencyFailed",

@@ -3,7 +3,7 @@
 use super::deadlock::{self, Holder};
 use super::place::Place;
 use super::tasks;
-use super::timeout::Patience;
+use super::timeout::{Patience, truth};
 use super::wait;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -45,6 +45,21 @@ impl Lock {
         Ok(())
     }
 
+    /// Takes it again after a condition's wait, for the one who held it before. Result as of [`wait::regain`].
+    pub(crate) fn regain(slf: &Bound<'_, Self>, holder: Owner) -> PyResult<Option<PyErr>> {
+        let this = slf.get();
+        let late = if this.core.try_acquire(holder) {
+            None
+        } else {
+            wait::regain(holder, slf.as_any(), Arc::clone(&this.core))?
+        };
+        this.place.note(slf.py());
+        if holder.is_task() {
+            tasks::holds(holder);
+        }
+        Ok(late)
+    }
+
     /// Frees it, or hands it to who is next.
     #[inline]
     pub(crate) fn unlock(&self) -> PyResult<()> {
@@ -68,7 +83,11 @@ impl Lock {
     ///
     /// Raises `DeadlockError` as the policy says, and what signal handlers raise.
     #[pyo3(signature = (blocking = true, timeout = -1.0))]
-    fn acquire(slf: &Bound<'_, Self>, blocking: bool, timeout: f64) -> PyResult<bool> {
+    fn acquire(
+        slf: &Bound<'_, Self>,
+        #[pyo3(from_py_with = truth)] blocking: bool,
+        timeout: f64,
+    ) -> PyResult<bool> {
         Self::take(slf, blocking, timeout)
     }
 
@@ -84,7 +103,11 @@ impl Lock {
 
     /// `acquire`, as it was called once.
     #[pyo3(signature = (blocking = true, timeout = -1.0))]
-    fn acquire_lock(slf: &Bound<'_, Self>, blocking: bool, timeout: f64) -> PyResult<bool> {
+    fn acquire_lock(
+        slf: &Bound<'_, Self>,
+        #[pyo3(from_py_with = truth)] blocking: bool,
+        timeout: f64,
+    ) -> PyResult<bool> {
         Self::take(slf, blocking, timeout)
     }
 

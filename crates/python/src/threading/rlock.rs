@@ -3,7 +3,7 @@
 use super::deadlock::{self, Holder};
 use super::place::Place;
 use super::tasks;
-use super::timeout::Patience;
+use super::timeout::{Patience, truth};
 use super::wait;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
@@ -22,6 +22,10 @@ pub(crate) struct RLock {
 }
 
 impl RLock {
+    pub(crate) fn fresh(fair: bool) -> Self {
+        Self { core: Arc::new(Core::new(fair)), place: Place::default() }
+    }
+
     /// As whom the calling thread acts: as itself, or as the task that it runs if that one holds the lock.
     #[cold]
     pub(crate) fn actor(&self, py: Python<'_>) -> PyResult<Owner> {
@@ -77,6 +81,43 @@ impl RLock {
         }
         Ok(())
     }
+
+    /// Whether the caller holds it.
+    #[inline]
+    pub(crate) fn is_owned(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(match self.core.owner() {
+            None => false,
+            Some(owner) if owner == Owner::current_thread() => true,
+            owner => tasks::is_current(py, owner)?,
+        })
+    }
+
+    /// Gives up all of the caller's holds: the first half of a condition's wait. Returns who held it, and how often.
+    pub(crate) fn let_go(&self, py: Python<'_>) -> PyResult<(Owner, u32)> {
+        let actor = self.actor(py)?;
+        self.place.forget();
+        let count = self.core.release_all(actor);
+        let count = count.ok_or_else(|| PyRuntimeError::new_err("cannot release un-acquired lock"))?;
+        tasks::holds_no_longer(Some(actor));
+        Ok((actor, count))
+    }
+
+    /// Takes it again as often as it was held: the second half. Result as of [`wait::regain`].
+    pub(crate) fn regain(slf: &Bound<'_, Self>, holder: Owner, count: u32) -> PyResult<Option<PyErr>> {
+        let core = &slf.get().core;
+        let late = if core.try_acquire(holder) {
+            None
+        } else {
+            wait::regain(holder, slf.as_any(), Arc::clone(core))?
+        };
+        slf.get().place.note(slf.py());
+        if holder.is_task() {
+            tasks::holds(holder);
+        }
+        core.restore(holder, count)
+            .map_err(|NotOwner| PyRuntimeError::new_err("cannot restore un-acquired lock"))?;
+        Ok(late)
+    }
 }
 
 #[pymethods]
@@ -95,14 +136,18 @@ impl RLock {
         if others && class.is(class.py().get_type::<Self>()) {
             return Err(PyTypeError::new_err("RLock() takes no argument but fair="));
         }
-        Ok(Self { core: Arc::new(Core::new(fair)), place: Place::default() })
+        Ok(Self::fresh(fair))
     }
 
     /// Takes the lock, once more if the caller holds it already. Arguments and result as of `Lock.acquire`.
     ///
     /// Raises `DeadlockError` when it closes a circle, and what signal handlers raise.
     #[pyo3(signature = (blocking = true, timeout = -1.0))]
-    fn acquire(slf: &Bound<'_, Self>, blocking: bool, timeout: f64) -> PyResult<bool> {
+    fn acquire(
+        slf: &Bound<'_, Self>,
+        #[pyo3(from_py_with = truth)] blocking: bool,
+        timeout: f64,
+    ) -> PyResult<bool> {
         Self::take(slf, Patience::of_lock(blocking, timeout)?)
     }
 
@@ -131,7 +176,7 @@ impl RLock {
 
     /// Whether the caller holds it.
     fn _is_owned(&self, py: Python<'_>) -> PyResult<bool> {
-        Ok(self.core.count(self.actor(py)?) > 0)
+        self.is_owned(py)
     }
 
     /// How often the caller holds it.
@@ -141,27 +186,14 @@ impl RLock {
 
     /// Gives up all of the caller's holds, for a condition; returns what `_acquire_restore` takes.
     fn _release_save(&self, py: Python<'_>) -> PyResult<(u32, u64)> {
-        let actor = self.actor(py)?;
-        let count = self.core.release_all(actor);
-        let count = count.ok_or_else(|| PyRuntimeError::new_err("cannot release un-acquired lock"))?;
-        tasks::holds_no_longer(Some(actor));
-        Ok((count, actor.get()))
+        self.let_go(py).map(|(holder, count)| (count, holder.get()))
     }
 
     /// Takes the lock for the same holder, as often as it was held before `_release_save`.
     fn _acquire_restore(slf: &Bound<'_, Self>, state: (u32, u64)) -> PyResult<()> {
         let (count, holder) = state;
         let holder = Owner::in_word(holder).unwrap_or_else(Owner::current_thread);
-        let core = &slf.get().core;
-        if !core.try_acquire(holder) {
-            wait::block_as(holder, slf.as_any(), Arc::clone(core), None)?;
-        }
-        slf.get().place.note(slf.py());
-        if holder.is_task() {
-            tasks::holds(holder);
-        }
-        core.restore(holder, count)
-            .map_err(|NotOwner| PyRuntimeError::new_err("cannot restore un-acquired lock"))
+        Self::regain(slf, holder, count)?.map_or(Ok(()), Err)
     }
 
     /// Makes it free, whoever holds it: for a forked child.

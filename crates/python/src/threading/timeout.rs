@@ -8,6 +8,11 @@ use raddle_sync::Moment;
 /// `threading.TIMEOUT_MAX`, in seconds.
 const MAX: f64 = 9_223_372_036.0;
 
+/// Whether Python takes `object` for true, as an argument such as `blocking` is meant.
+pub(crate) fn truth(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    object.is_truthy()
+}
+
 /// How long a call may wait.
 #[derive(Clone, Copy)]
 pub(crate) enum Patience {
@@ -39,7 +44,19 @@ impl Patience {
 
     /// From a timeout for which None is for ever and negative ones have passed already.
     pub(crate) fn of_wait(timeout: Option<f64>) -> PyResult<Self> {
-        timeout.map_or(Ok(Self::Until(None)), |seconds| Self::within(seconds.max(0.0)))
+        match timeout {
+            None => Ok(Self::Until(None)),
+            Some(seconds) if seconds <= 0.0 => Ok(Self::Never),
+            Some(seconds) => Self::within(seconds),
+        }
+    }
+
+    /// The moment at which it ends, for a wait that has to begin in any case.
+    pub(crate) fn deadline(self) -> Option<Moment> {
+        match self {
+            Self::Never => Some(Moment::now()),
+            Self::Until(deadline) => deadline,
+        }
     }
 
     fn within(seconds: f64) -> PyResult<Self> {
@@ -48,4 +65,9 @@ impl Patience {
         }
         interpreter::deadline(Some(seconds)).map(Self::Until)
     }
+}
+
+/// What is left until a deadline, in seconds.
+pub(crate) fn seconds_until(deadline: Moment) -> f64 {
+    deadline.since(Moment::now()).as_secs_f64()
 }

@@ -46,7 +46,7 @@ pub(crate) fn block_with<W: Waitable + 'static>(
     if wanted.attempt(waiter) {
         return Ok(true);
     }
-    match sleep(py, waiter, wanted, deadline) {
+    match sleep(py, waiter, wanted, deadline, &mut Err) {
         Ok(true) => Ok(true),
         Ok(false) => Ok(wanted.abandon(waiter)),
         Err(error) => {
@@ -56,12 +56,50 @@ pub(crate) fn block_with<W: Waitable + 'static>(
     }
 }
 
-/// Sleeps until it has what it waits for, or `deadline`. It stands in the queue.
+/// Blocks until `owner`, who gave `what` away for a wait, has it again; returns what signal handlers raised meanwhile, to be
+/// raised by one who has it. An error is final: it does not have it.
+pub(crate) fn regain<W: Waitable + 'static>(
+    owner: Owner,
+    object: &Bound<'_, PyAny>,
+    what: W,
+) -> PyResult<Option<PyErr>> {
+    let py = object.py();
+    let (waiter, wanted) = (Waiter::thread(owner), Wanted::by_thread(object, what));
+    let mut late = None;
+    if wanted.attempt(&waiter) {
+        return Ok(late);
+    }
+    let mut keep = |error| {
+        late = Some(chain(py, error, late.take()));
+        Ok(())
+    };
+    match sleep(py, &waiter, &wanted, None, &mut keep) {
+        Ok(_) => Ok(late),
+        Err(error) => {
+            Woken::ring_all(wanted.pass_on(&waiter), &*wanted);
+            Err(chain(py, error, late))
+        }
+    }
+}
+
+/// The later of two errors, with the earlier one as its context.
+pub(crate) fn chain(py: Python<'_>, later: PyErr, earlier: Option<PyErr>) -> PyErr {
+    if let Some(earlier) = earlier.filter(|earlier| !earlier.value(py).is(later.value(py)))
+        && let Err(error) = later.value(py).setattr("__context__", earlier.value(py))
+    {
+        error.write_unraisable(py, None);
+    }
+    later
+}
+
+/// Sleeps until it has what it waits for, or `deadline`. It stands in the queue. `raised` decides about what is raised
+/// meanwhile by others, such as signal handlers.
 fn sleep<W: Waitable + 'static>(
     py: Python<'_>,
     waiter: &Arc<Waiter>,
     wanted: &Arc<Wanted<W>>,
     deadline: Option<Moment>,
+    raised: &mut dyn FnMut(PyErr) -> PyResult<()>,
 ) -> PyResult<bool> {
     let mut naps = Naps::new();
     let mut suspected = false;
@@ -78,7 +116,7 @@ fn sleep<W: Waitable + 'static>(
         drop(noted);
         match had {
             Some(had) => return Ok(had),
-            None => interpreter::look(py)?,
+            None => interpreter::look(py).or_else(&mut *raised)?,
         }
     }
 }

@@ -1,0 +1,257 @@
+//! `Condition`.
+
+use super::condition_lock::{ConditionLock, Saved};
+use super::made::Made;
+use super::timeout::{self, Patience};
+use super::wait;
+use super::wanted::Wanted;
+use crate::ffi;
+use pyo3::exceptions::{PyDeprecationWarning, PyRuntimeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use pyo3::{PyTraverseError, PyVisit};
+use raddle_sync::{Moment, Notifier, Owner, Waitable, Waiter, Woken};
+use std::sync::Arc;
+
+/// A lock, and a queue of those who wait for something that it protects to change.
+///
+/// `lock` is any lock; an `RLock` of its own when there is none.
+#[pyclass(frozen, subclass, dict, weakref, module = "raddle.threading")]
+pub(crate) struct Condition {
+    made: Made<ConditionLock>,
+    pub(crate) changed: Arc<Notifier>,
+}
+
+impl Condition {
+    #[inline]
+    pub(crate) fn lock(&self) -> PyResult<&ConditionLock> {
+        self.made.get()
+    }
+
+    #[inline]
+    fn tell(&self, py: Python<'_>, count: usize) -> PyResult<()> {
+        if !self.lock()?.is_owned(py)? {
+            return Err(PyRuntimeError::new_err("cannot notify on un-acquired lock"));
+        }
+        self.changed.notify(count);
+        Ok(())
+    }
+
+    /// Lets go of the lock, waits to be notified, and takes the lock again. Whether it was notified before the deadline.
+    ///
+    /// Whatever is raised meanwhile, it has the lock again when this ends, unless taking it fails for good.
+    fn sleep(slf: &Bound<'_, Self>, deadline: Option<Moment>) -> PyResult<bool> {
+        let (py, this) = (slf.py(), slf.get());
+        let lock = this.lock()?;
+        if !lock.is_owned(py)? {
+            return Err(PyRuntimeError::new_err("cannot wait on un-acquired lock"));
+        }
+        let waiter = Waiter::thread(Owner::current_thread());
+        let wanted = Wanted::by_thread(slf.as_any(), Arc::clone(&this.changed));
+        // It stands in the queue before the lock is free: no notification is missed.
+        this.changed.join(&waiter);
+        let saved = lock.let_go(py).inspect_err(|_| {
+            Woken::ring_all(wanted.pass_on(&waiter), &*wanted);
+        })?;
+        let outcome = wait::block_with(py, &waiter, &wanted, deadline);
+        let outcome = Self::regain(py, lock, saved, outcome);
+        if let Err((notified, error)) = outcome {
+            if notified {
+                // It won't act on the change: another one may.
+                this.changed.notify(1);
+            }
+            return Err(error);
+        }
+        outcome.map_err(|(_, error)| error)
+    }
+
+    /// Takes the lock again after a wait. An error comes with whether a notification is left over.
+    fn regain(
+        py: Python<'_>,
+        lock: &ConditionLock,
+        saved: Saved,
+        outcome: PyResult<bool>,
+    ) -> Result<bool, (bool, PyErr)> {
+        let (notified, early) = match outcome {
+            Ok(notified) => (notified, None),
+            Err(error) => (false, Some(error)),
+        };
+        match lock.regain(py, saved) {
+            Ok(None) => early.map_or(Ok(notified), |error| Err((false, error))),
+            Ok(Some(late)) | Err(late) => Err((notified, wait::chain(py, late, early))),
+        }
+    }
+
+    /// `self.wait(timeout)`, which a subclass may have replaced.
+    fn call_wait(slf: &Bound<'_, Self>, deadline: Option<Moment>) -> PyResult<()> {
+        if slf.get_type().is(slf.py().get_type::<Self>()) {
+            Self::sleep(slf, deadline)?;
+        } else {
+            ffi::invoke(&slf.getattr("wait")?, (deadline.map(timeout::seconds_until),))?;
+        }
+        Ok(())
+    }
+}
+
+#[pymethods]
+impl Condition {
+    #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
+        Self { made: Made::default(), changed: Arc::default() }
+    }
+
+    #[pyo3(signature = (lock = None))]
+    fn __init__(&self, py: Python<'_>, lock: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        self.made.make(ConditionLock::new(lock, py)?);
+        Ok(())
+    }
+
+    /// Takes the lock: `acquire` of the lock.
+    #[pyo3(signature = (*args, **kwargs))]
+    fn acquire<'py>(
+        &self,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.lock()?.acquire(args, kwargs)
+    }
+
+    /// Frees the lock: `release` of the lock.
+    fn release<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.lock()?.release(py)
+    }
+
+    /// Whether somebody holds the lock: `locked` of the lock.
+    fn locked<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        ffi::invoke(&self.lock()?.object(py).getattr("locked")?, ())
+    }
+
+    fn __enter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self.lock()? {
+            ConditionLock::Other(_) => ffi::invoke(&self.lock()?.object(py).getattr("__enter__")?, ()),
+            lock => lock.acquire(&PyTuple::empty(py), None),
+        }
+    }
+
+    fn __exit__<'py>(
+        &self,
+        kind: &Bound<'py, PyAny>,
+        error: &Bound<'py, PyAny>,
+        traceback: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = kind.py();
+        match self.lock()? {
+            ConditionLock::Other(_) => {
+                ffi::invoke(&self.lock()?.object(py).getattr("__exit__")?, (kind, error, traceback))
+            }
+            lock => lock.release(py),
+        }
+    }
+
+    /// Frees the lock, waits to be notified, at most `timeout` seconds (None: for ever), and takes the lock again. Returns
+    /// whether it was notified.
+    ///
+    /// Raises `RuntimeError` when the caller does not hold the lock.
+    #[pyo3(signature = (timeout = None))]
+    fn wait(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<bool> {
+        Self::sleep(slf, Patience::of_wait(timeout)?.deadline())
+    }
+
+    /// Waits until `predicate()` is true, at most `timeout` seconds in all (None: for ever). Returns its last result.
+    #[pyo3(signature = (predicate, timeout = None))]
+    fn wait_for<'py>(
+        slf: &Bound<'py, Self>,
+        predicate: &Bound<'py, PyAny>,
+        timeout: Option<f64>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let mut began = false;
+        let mut deadline = None;
+        loop {
+            let result = ffi::invoke(predicate, ())?;
+            if result.is_truthy()? {
+                return Ok(result);
+            }
+            if !began {
+                // The time runs from the first look on, and there is a second one in any case.
+                began = true;
+                deadline = Patience::of_wait(timeout)?.deadline();
+            } else if deadline.is_some_and(|deadline| deadline <= Moment::now()) {
+                return Ok(result);
+            }
+            Self::call_wait(slf, deadline)?;
+        }
+    }
+
+    /// Notifies `n` of those who wait, in the order in which they came. They go on once the lock is free.
+    ///
+    /// Raises `RuntimeError` when the caller does not hold the lock.
+    #[pyo3(signature = (n = 1))]
+    fn notify(&self, py: Python<'_>, n: isize) -> PyResult<()> {
+        self.tell(py, usize::try_from(n).unwrap_or(0))
+    }
+
+    /// Notifies all who wait.
+    ///
+    /// Raises `RuntimeError` when the caller does not hold the lock.
+    fn notify_all(&self, py: Python<'_>) -> PyResult<()> {
+        self.tell(py, usize::MAX)
+    }
+
+    /// Deprecated: `notify_all`.
+    #[pyo3(name = "notifyAll")]
+    fn notify_all_once(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let category = slf.py().get_type::<PyDeprecationWarning>();
+        PyErr::warn(slf.py(), &category, c"notifyAll() is deprecated, use notify_all() instead", 1)?;
+        ffi::invoke(&slf.getattr("notify_all")?, ()).map(drop)
+    }
+
+    /// The lock.
+    #[getter]
+    fn _lock<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(self.lock()?.object(py))
+    }
+
+    /// As many items as there are who wait.
+    #[getter]
+    fn _waiters(&self) -> Vec<Option<()>> {
+        vec![None; self.changed.waiters()]
+    }
+
+    /// Whether the caller holds the lock; of a plain `Lock`, whether anybody does.
+    fn _is_owned(&self, py: Python<'_>) -> PyResult<bool> {
+        self.lock()?.is_owned(py)
+    }
+
+    /// Gives up the lock, however often it is held; returns what `_acquire_restore` takes.
+    fn _release_save<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let lock = self.lock()?.object(py);
+        match lock.getattr_opt("_release_save")? {
+            Some(release_save) => ffi::invoke(&release_save, ()),
+            None => self.release(py),
+        }
+    }
+
+    /// Takes the lock as it was held before.
+    fn _acquire_restore(&self, state: &Bound<'_, PyAny>) -> PyResult<()> {
+        let lock = self.lock()?.object(state.py());
+        match lock.getattr_opt("_acquire_restore")? {
+            Some(acquire_restore) => ffi::invoke(&acquire_restore, (state,))?,
+            None => ffi::invoke(&lock.getattr("acquire")?, ())?,
+        };
+        Ok(())
+    }
+
+    /// For a forked child, where nobody waits: makes the lock free, whoever holds it.
+    fn _at_fork_reinit(&self, py: Python<'_>) -> PyResult<()> {
+        ffi::invoke(&self.lock()?.object(py).getattr("_at_fork_reinit")?, ()).map(drop)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(format!("<Condition({}, {})>", self.lock()?.object(py).str()?, self.changed.waiters()))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.made.iter().try_for_each(|lock| lock.traverse(&visit))
+    }
+}

@@ -1,0 +1,175 @@
+//! The lock of a condition: one of Raddle's, used without a detour through Python, or anybody's.
+
+use super::lock::Lock;
+use super::rlock::RLock;
+use super::tasks;
+use crate::ffi;
+use pyo3::exceptions::PyAttributeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use pyo3::{PyTraverseError, PyVisit};
+use raddle_sync::Owner;
+
+pub(crate) enum ConditionLock {
+    Lock(Py<Lock>),
+    RLock(Py<RLock>),
+    Other(Box<Other>),
+}
+
+/// What the stdlib's condition uses of a lock, looked up once.
+pub(crate) struct Other {
+    lock: Py<PyAny>,
+    acquire: Py<PyAny>,
+    release: Py<PyAny>,
+    release_save: Option<Py<PyAny>>,
+    acquire_restore: Option<Py<PyAny>>,
+    is_owned: Option<Py<PyAny>>,
+}
+
+/// How the lock was held before a wait.
+pub(crate) enum Saved {
+    Held(Owner),
+    HeldTimes(Owner, u32),
+    Told(Py<PyAny>),
+}
+
+impl Other {
+    fn new(lock: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let optional = |name: &str| match lock.getattr(name) {
+            Ok(found) => Ok(Some(found.unbind())),
+            Err(error) if error.is_instance_of::<PyAttributeError>(lock.py()) => Ok(None),
+            Err(error) => Err(error),
+        };
+        Ok(Self {
+            lock: lock.clone().unbind(),
+            acquire: lock.getattr("acquire")?.unbind(),
+            release: lock.getattr("release")?.unbind(),
+            release_save: optional("_release_save")?,
+            acquire_restore: optional("_acquire_restore")?,
+            is_owned: optional("_is_owned")?,
+        })
+    }
+}
+
+impl ConditionLock {
+    pub(crate) fn new(lock: Option<&Bound<'_, PyAny>>, py: Python<'_>) -> PyResult<Self> {
+        let Some(lock) = lock else {
+            return Ok(Self::RLock(Py::new(py, RLock::fresh(false))?));
+        };
+        // A subclass may have methods of its own.
+        if let Ok(lock) = lock.cast_exact::<RLock>() {
+            return Ok(Self::RLock(lock.clone().unbind()));
+        }
+        match lock.cast_exact::<Lock>() {
+            Ok(lock) => Ok(Self::Lock(lock.clone().unbind())),
+            Err(_) => Ok(Self::Other(Box::new(Other::new(lock)?))),
+        }
+    }
+
+    pub(crate) fn object<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        match self {
+            Self::Lock(lock) => lock.bind(py).as_any().clone(),
+            Self::RLock(lock) => lock.bind(py).as_any().clone(),
+            Self::Other(other) => other.lock.bind(py).clone(),
+        }
+    }
+
+    pub(crate) fn acquire<'py>(
+        &self,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = args.py();
+        let plain = args.is_empty() && kwargs.is_none();
+        match self {
+            Self::Lock(lock) if plain => Lock::lock(lock.bind(py))?,
+            Self::RLock(lock) if plain => RLock::lock(lock.bind(py))?,
+            Self::Other(other) => return ffi::invoke_with(other.acquire.bind(py), args, kwargs),
+            _ => return ffi::invoke_with(&self.object(py).getattr("acquire")?, args, kwargs),
+        }
+        Ok(true.into_pyobject(py)?.to_owned().into_any())
+    }
+
+    pub(crate) fn release<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Self::Lock(lock) => lock.get().unlock()?,
+            Self::RLock(lock) => lock.get().unlock(py)?,
+            Self::Other(other) => return ffi::invoke(other.release.bind(py), ()),
+        }
+        Ok(py.None().into_bound(py))
+    }
+
+    /// Whether the caller holds it, as far as that is known: a plain lock only tells that somebody does.
+    #[inline]
+    pub(crate) fn is_owned(&self, py: Python<'_>) -> PyResult<bool> {
+        match self {
+            Self::RLock(lock) => lock.get().is_owned(py),
+            Self::Lock(lock) => Ok(lock.get().core.is_locked()),
+            Self::Other(other) => other.is_owned(py),
+        }
+    }
+
+    /// Gives it up, however often it is held.
+    pub(crate) fn let_go(&self, py: Python<'_>) -> PyResult<Saved> {
+        match self {
+            Self::RLock(lock) => lock.get().let_go(py).map(|(holder, count)| Saved::HeldTimes(holder, count)),
+            Self::Lock(lock) => {
+                let lock = lock.get();
+                let holder = lock.core.owner();
+                let task = if tasks::is_current(py, holder)? { holder } else { None };
+                lock.unlock()?;
+                Ok(Saved::Held(task.unwrap_or_else(Owner::current_thread)))
+            }
+            Self::Other(other) => {
+                let give_up = other.release_save.as_ref().unwrap_or(&other.release);
+                Ok(Saved::Told(ffi::invoke(give_up.bind(py), ())?.unbind()))
+            }
+        }
+    }
+
+    /// Takes it again. What is returned is to be raised by one who has it; what fails leaves it to others.
+    pub(crate) fn regain(&self, py: Python<'_>, saved: Saved) -> PyResult<Option<PyErr>> {
+        match (self, saved) {
+            (Self::RLock(lock), Saved::HeldTimes(holder, count)) => {
+                RLock::regain(lock.bind(py), holder, count)
+            }
+            (Self::Lock(lock), Saved::Held(holder)) => Lock::regain(lock.bind(py), holder),
+            (Self::Other(other), Saved::Told(state)) => {
+                match &other.acquire_restore {
+                    Some(restore) => ffi::invoke(restore.bind(py), (state,))?,
+                    None => ffi::invoke(other.acquire.bind(py), ())?,
+                };
+                Ok(None)
+            }
+            _ => unreachable!("a lock saves its own kind of state"),
+        }
+    }
+
+    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self {
+            Self::Lock(lock) => visit.call(lock),
+            Self::RLock(lock) => visit.call(lock),
+            Self::Other(other) => {
+                visit.call(&other.lock)?;
+                visit.call(&other.acquire)?;
+                visit.call(&other.release)?;
+                visit.call(&other.release_save)?;
+                visit.call(&other.acquire_restore)?;
+                visit.call(&other.is_owned)
+            }
+        }
+    }
+}
+
+impl Other {
+    fn is_owned(&self, py: Python<'_>) -> PyResult<bool> {
+        if let Some(is_owned) = &self.is_owned {
+            return ffi::invoke(is_owned.bind(py), ())?.is_truthy();
+        }
+        let free = ffi::invoke(self.acquire.bind(py), (false,))?.is_truthy()?;
+        if free {
+            ffi::invoke(self.release.bind(py), ())?;
+        }
+        Ok(!free)
+    }
+}
