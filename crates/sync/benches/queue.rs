@@ -2,6 +2,7 @@
 //! work, is last in first out, or can be waited for by a coroutine.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use raddle_sync::Owner;
 use raddle_sync::queue::{Order, Queue};
 use std::collections::VecDeque;
 use std::hint::black_box;
@@ -72,7 +73,7 @@ fn alone(criterion: &mut Criterion) {
     group.bench_function("raddle", |bencher| {
         bencher.iter(|| {
             queue.try_put(black_box(1)).expect("open");
-            queue.try_get().expect("it was put")
+            queue.try_get(Owner::current_thread()).expect("it was put")
         });
     });
     let (sender, receiver) = crossbeam_channel::unbounded();
@@ -97,7 +98,7 @@ fn alone(criterion: &mut Criterion) {
         bencher.iter(|| {
             let mut items: VecDeque<_> = (0..BATCH).collect();
             queue.put_many(&mut items).expect("open");
-            queue.get_many(BATCH).expect("they were put")
+            queue.get_many(BATCH, Owner::current_thread()).expect("they were put")
         });
     });
     group.finish();

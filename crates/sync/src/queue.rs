@@ -16,7 +16,11 @@
 //!   if I > 0.
 //!
 //! The same holds for putters and room. Nothing sleeps after a shutdown.
+//!
+//! Those who wait for the end of all work are granted it: what is put right after does not hold them up. A book of who has
+//! taken what and not reported it ([`book`]) shows the graph whom they wait for.
 
+mod book;
 mod errors;
 #[cfg(all(test, loom))]
 mod models;
@@ -31,10 +35,12 @@ use crate::fork_mutex::{ForkMutex, Inherit};
 use crate::owner::Owner;
 use crate::segments::Segments;
 use crate::waiter::{self, WaitQueue, Waiter, Woken};
+use book::Book;
 use raddle_sys::clock::Moment;
 use std::collections::VecDeque;
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use until::Side;
 
 /// Which item comes out next.
@@ -51,6 +57,9 @@ pub enum Order {
 ///
 /// None of its methods blocks but [`put`](Queue::put), [`get`](Queue::get) and [`join`](Queue::join). Whoever serves an
 /// interpreter or an event loop waits by [`Until`] and tries again.
+///
+/// Whoever takes items out says who he is: as long as everybody reports what he took himself, a wait for the end of all work
+/// shows whom it waits for ([`Waitable::holders`](crate::Waitable::holders)).
 ///
 /// In a forked child the items, the count of unfinished work and the shutdown are the parent's, and nobody waits. If
 /// another thread was using the queue at the moment of the fork, the child's is empty and open instead: the parent's may
@@ -73,7 +82,8 @@ pub enum Order {
 /// ```
 pub struct Queue<T: 'static> {
     state: ForkMutex<State<T>>,
-    bound: Option<NonZeroUsize>,
+    /// Zero for none. Changed under the lock only.
+    bound: AtomicUsize,
     order: Order,
 }
 
@@ -91,6 +101,7 @@ pub struct Retired<T> {
 struct State<T> {
     items: Segments<T>,
     unfinished: usize,
+    taken: Book,
     shut_down: bool,
     getters: WaitQueue,
     putters: WaitQueue,
@@ -102,6 +113,7 @@ impl<T> Default for State<T> {
         Self {
             items: Segments::default(),
             unfinished: 0,
+            taken: Book::default(),
             shut_down: false,
             getters: WaitQueue::default(),
             putters: WaitQueue::default(),
@@ -114,6 +126,7 @@ impl<T> Inherit for State<T> {
     fn inherit(&mut self, parent: &mut Self) {
         self.items = std::mem::take(&mut parent.items);
         self.unfinished = parent.unfinished;
+        self.taken = parent.taken.clone();
         self.shut_down = parent.shut_down;
     }
 }
@@ -149,8 +162,8 @@ impl<T> State<T> {
     }
 
     /// Those who wait for the end of all work, if it has come.
-    fn wake_joiners(&mut self) -> Vec<Woken> {
-        if self.unfinished == 0 { self.wake(Side::AllDone, usize::MAX) } else { Vec::new() }
+    fn release_joiners(&mut self) -> Vec<Woken> {
+        if self.unfinished == 0 { self.joiners.grant_all() } else { Vec::new() }
     }
 }
 
@@ -158,13 +171,38 @@ impl<T: Send> Queue<T> {
     /// An empty queue that holds at most `bound` items, or any number.
     #[must_use]
     pub fn new(bound: Option<NonZeroUsize>, order: Order) -> Self {
-        Self { state: ForkMutex::default(), bound, order }
+        Self {
+            state: ForkMutex::default(),
+            bound: AtomicUsize::new(bound.map_or(0, NonZeroUsize::get)),
+            order,
+        }
     }
 
     /// The most items that it holds.
     #[must_use]
-    pub const fn bound(&self) -> Option<NonZeroUsize> {
-        self.bound
+    pub fn bound(&self) -> Option<NonZeroUsize> {
+        NonZeroUsize::new(self.bound.load(Ordering::Relaxed))
+    }
+
+    /// Sets another bound. Items above it stay; whoever finds room now goes on.
+    pub fn set_bound(&self, bound: Option<NonZeroUsize>) {
+        let woken = {
+            let mut state = self.state.lock();
+            self.bound.store(bound.map_or(0, NonZeroUsize::get), Ordering::Relaxed);
+            let room = self.room(&state);
+            state.wake(Side::Room, room)
+        };
+        self.ring(woken, Side::Room);
+    }
+
+    /// Whether an item could be put: neither is it full, nor shut down.
+    ///
+    /// # Errors
+    ///
+    /// [`ShutDown`].
+    pub fn has_room(&self) -> Result<bool, ShutDown> {
+        let state = self.state.lock();
+        if state.shut_down { Err(ShutDown) } else { Ok(self.room(&state) > 0) }
     }
 
     /// How many items there are.
@@ -192,7 +230,7 @@ impl<T: Send> Queue<T> {
     }
 
     fn room(&self, state: &State<T>) -> usize {
-        self.bound.map_or(usize::MAX, |bound| bound.get().saturating_sub(state.items.len()))
+        self.bound().map_or(usize::MAX, |bound| bound.get().saturating_sub(state.items.len()))
     }
 
     fn ready(&self, state: &State<T>, side: Side) -> bool {
@@ -236,6 +274,7 @@ impl<T: Send> Queue<T> {
     /// [`ShutDown`], with all of them left.
     ///
     /// ```
+    /// use raddle_sync::Owner;
     /// use raddle_sync::queue::{Order, Queue};
     /// use std::{collections::VecDeque, num::NonZeroUsize};
     ///
@@ -243,7 +282,7 @@ impl<T: Send> Queue<T> {
     /// let mut items = VecDeque::from([1, 2, 3]);
     /// assert_eq!(queue.put_many(&mut items), Ok(2));
     /// assert_eq!(items, [3]);
-    /// assert_eq!(queue.get_many(10), Ok(vec![1, 2]));
+    /// assert_eq!(queue.get_many(10, Owner::current_thread()), Ok(vec![1, 2]));
     /// ```
     pub fn put_many(&self, items: &mut VecDeque<T>) -> Result<usize, ShutDown> {
         let (fit, woken) = {
@@ -261,29 +300,31 @@ impl<T: Send> Queue<T> {
         Ok(fit)
     }
 
-    /// Takes the next item, if there is one.
+    /// Takes the next item, if there is one, on behalf of `taker`.
     ///
     /// # Errors
     ///
     /// When there is none: [`NoItem::ShutDown`] after a shutdown, or else [`NoItem::Empty`].
-    pub fn try_get(&self) -> Result<T, NoItem> {
+    #[inline]
+    pub fn try_get(&self, taker: Owner) -> Result<T, NoItem> {
         let (item, woken) = {
             let mut state = self.state.lock();
             let Some(item) = state.take(self.order) else {
                 return Err(state.none());
             };
+            state.taken.take(taker, 1);
             (item, state.putters.wake())
         };
         self.ring(woken, Side::Room);
         Ok(item)
     }
 
-    /// Takes the next items, at least one and at most `most` of them.
+    /// Takes the next items, at least one and at most `most` of them, on behalf of `taker`.
     ///
     /// # Errors
     ///
     /// As of [`try_get`](Queue::try_get). With `most` at zero it takes none and never fails.
-    pub fn get_many(&self, most: usize) -> Result<Vec<T>, NoItem> {
+    pub fn get_many(&self, most: usize, taker: Owner) -> Result<Vec<T>, NoItem> {
         let (items, woken) = {
             let mut state = self.state.lock();
             let count = most.min(state.items.len());
@@ -292,22 +333,25 @@ impl<T: Send> Queue<T> {
             }
             let mut items = Vec::with_capacity(count);
             items.extend((0..count).map_while(|_| state.take(self.order)));
+            state.taken.take(taker, count);
             (items, state.wake(Side::Room, count))
         };
         self.ring(woken, Side::Room);
         Ok(items)
     }
 
-    /// Reports that the work on `count` items is finished. When it is on all of them, whoever waits for that goes on.
+    /// Reports, as `taker`, that the work on `count` items is finished. When it is on all of them, whoever waits for that goes
+    /// on. Anybody may report, but then nobody can tell any more whom a wait for that is waiting for.
     ///
     /// # Errors
     ///
     /// [`TooMany`], with nothing changed, when fewer are unfinished.
-    pub fn task_done(&self, count: usize) -> Result<(), TooMany> {
+    pub fn task_done(&self, count: usize, taker: Owner) -> Result<(), TooMany> {
         let woken = {
             let mut state = self.state.lock();
             state.unfinished = state.unfinished.checked_sub(count).ok_or(TooMany)?;
-            state.wake_joiners()
+            state.taken.report(taker, count);
+            state.release_joiners()
         };
         self.ring(woken, Side::AllDone);
         Ok(())
@@ -330,19 +374,23 @@ impl<T: Send> Queue<T> {
     /// anything go on. From then on it is shut down and all its work is done, so whoever comes late can tell.
     ///
     /// ```
+    /// use raddle_sync::Owner;
     /// use raddle_sync::queue::{NoItem, Order, Queue};
     ///
     /// let queue = Queue::new(None, Order::Fifo);
     /// queue.try_put(1).expect("it is open");
     /// let retired = queue.retire();
     /// assert_eq!((retired.items.len(), retired.unfinished, retired.shut_down), (1, 1, false));
-    /// assert_eq!(queue.try_get(), Err(NoItem::ShutDown));
+    /// assert_eq!(queue.try_get(Owner::current_thread()), Err(NoItem::ShutDown));
     /// ```
     pub fn retire(&self) -> Retired<T> {
-        self.close(|state| Retired {
-            items: std::mem::take(&mut state.items),
-            unfinished: std::mem::take(&mut state.unfinished),
-            shut_down: std::mem::replace(&mut state.shut_down, true),
+        self.close(|state| {
+            state.taken = Book::closed();
+            Retired {
+                items: std::mem::take(&mut state.items),
+                unfinished: std::mem::take(&mut state.unfinished),
+                shut_down: std::mem::replace(&mut state.shut_down, true),
+            }
         })
     }
 
@@ -353,7 +401,7 @@ impl<T: Send> Queue<T> {
             let changed = change(&mut state);
             let getters = state.wake(Side::Items, usize::MAX);
             let putters = state.wake(Side::Room, usize::MAX);
-            (changed, getters, putters, state.wake_joiners())
+            (changed, getters, putters, state.release_joiners())
         };
         self.ring(getters, Side::Items);
         self.ring(putters, Side::Room);
@@ -410,13 +458,14 @@ impl<T: Send> Queue<T> {
     ///
     /// [`NoItem::Empty`] when the deadline passed, or [`NoItem::ShutDown`].
     pub fn get(&self, deadline: Option<Moment>) -> Result<T, NoItem> {
-        let outcome = self.try_get();
+        let me = Owner::current_thread();
+        let outcome = self.try_get(me);
         if !matches!(outcome, Err(NoItem::Empty)) {
             return outcome;
         }
-        let waiter = Waiter::thread(Owner::current_thread());
+        let waiter = Waiter::thread(me);
         while waiter::block_with(&waiter, &Until::items(self), deadline) {
-            let outcome = self.try_get();
+            let outcome = self.try_get(me);
             if !matches!(outcome, Err(NoItem::Empty)) {
                 return outcome;
             }
@@ -434,6 +483,7 @@ impl<T: Send> Queue<T> {
 impl<T> fmt::Debug for Queue<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { bound, order, .. } = self;
-        formatter.debug_struct("Queue").field("bound", bound).field("order", order).finish_non_exhaustive()
+        let bound = NonZeroUsize::new(bound.load(Ordering::Relaxed));
+        formatter.debug_struct("Queue").field("bound", &bound).field("order", order).finish_non_exhaustive()
     }
 }

@@ -18,6 +18,10 @@ fn in_child(check: impl FnOnce()) {
     }));
 }
 
+fn me() -> Owner {
+    Owner::current_thread()
+}
+
 fn queue(items: u32) -> Queue<u32> {
     let queue = Queue::new(NonZeroUsize::new(3), Order::Fifo);
     for item in 1..=items {
@@ -34,17 +38,17 @@ fn a_child_has_the_items_and_nobody_waits() {
     assert!(!room.attempt(&putter));
     in_child(|| {
         assert_eq!((queue.len(), queue.unfinished()), (3, 3));
-        assert_eq!(queue.try_get(), Ok(1));
+        assert_eq!(queue.try_get(me()), Ok(1));
         assert!(!putter.is_woken(), "that one waits in the parent");
         // A child of the child that has looked, and one of the child that has not.
-        in_child(|| assert_eq!(queue.try_get(), Ok(2)));
-        in_child(|| in_child(|| assert_eq!(queue.get_many(5), Ok(vec![2, 3]))));
+        in_child(|| assert_eq!(queue.try_get(me()), Ok(2)));
+        in_child(|| in_child(|| assert_eq!(queue.get_many(5, me()), Ok(vec![2, 3]))));
         queue.shutdown(false);
         in_child(|| assert!(queue.is_shut_down()));
     });
     assert_eq!(queue.len(), 3);
     assert!(!queue.is_shut_down());
-    queue.try_get().expect("three of them");
+    queue.try_get(me()).expect("three of them");
     assert!(putter.is_woken());
 }
 
@@ -71,9 +75,9 @@ fn a_child_of_a_fork_in_the_midst_of_it_starts_empty() {
     // Under the lock, as another thread might be.
     let inspected = queue.try_inspect(|_| {
         in_child(|| {
-            assert_eq!((queue.try_get(), queue.unfinished()), (Err(NoItem::Empty), 0));
+            assert_eq!((queue.try_get(me()), queue.unfinished()), (Err(NoItem::Empty), 0));
             queue.try_put(4).expect("there is room");
-            assert_eq!(queue.try_get(), Ok(4));
+            assert_eq!(queue.try_get(me()), Ok(4));
         });
     });
     assert!(inspected);

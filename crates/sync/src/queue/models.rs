@@ -7,6 +7,8 @@ use crate::primitives::Arc;
 use crate::waiter::Waitable;
 use loom::thread::spawn;
 
+const ME: Owner = Owner::thread(99);
+
 fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);
@@ -116,10 +118,10 @@ fn a_putter_that_leaves_passes_its_wake_up_on() {
             let queue = Arc::clone(&queue);
             move || leaver(&queue, Until::room)
         });
-        assert_eq!(queue.try_get(), Ok(1));
+        assert_eq!(queue.try_get(ME), Ok(1));
         stays.join().expect("no panic");
         leaves.join().expect("no panic");
-        assert_eq!(queue.try_get(), Ok(2));
+        assert_eq!(queue.try_get(ME), Ok(2));
     });
 }
 
@@ -131,7 +133,7 @@ fn one_who_was_woken_for_nothing_gets_the_next_item() {
         let quicker = spawn({
             let queue = Arc::clone(&queue);
             move || {
-                if queue.try_get().is_ok() {
+                if queue.try_get(ME).is_ok() {
                     queue.try_put(2).expect("open");
                 }
             }
@@ -159,7 +161,7 @@ fn a_shutdown_wakes_getters_and_putters() {
         full.shutdown(false);
         getter.join().expect("no panic");
         putter.join().expect("no panic");
-        assert_eq!(full.try_get(), Ok(1));
+        assert_eq!(full.try_get(ME), Ok(1));
     });
 }
 
@@ -189,9 +191,9 @@ fn the_last_report_wakes_those_who_wait_for_the_end_of_work() {
         });
         let worker = spawn({
             let queue = Arc::clone(&queue);
-            move || queue.task_done(1).expect("two were put")
+            move || queue.task_done(1, ME).expect("two were put")
         });
-        queue.task_done(1).expect("two were put");
+        queue.task_done(1, ME).expect("two were put");
         joiner.join().expect("no panic");
         worker.join().expect("no panic");
     });

@@ -6,6 +6,8 @@ use crate::waiter::Waitable;
 use std::sync::Mutex as StdMutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+const ME: Owner = Owner::thread(99);
+
 fn waiter(number: u64) -> Arc<Waiter> {
     Waiter::thread(Owner::thread(number))
 }
@@ -22,12 +24,12 @@ fn items_come_out_in_order() {
             queue.try_put(item).expect("it has no bound");
         }
     }
-    assert_eq!((fifo.try_get(), lifo.try_get()), (Ok(0), Ok(999)));
-    assert_eq!(fifo.get_many(2), Ok(vec![1, 2]));
-    assert_eq!(lifo.get_many(2), Ok(vec![998, 997]));
-    assert_eq!(fifo.get_many(0), Ok(vec![]));
-    assert_eq!(fifo.get_many(usize::MAX).map(|items| items.len()), Ok(997));
-    assert_eq!((fifo.try_get(), fifo.get_many(1)), (Err(NoItem::Empty), Err(NoItem::Empty)));
+    assert_eq!((fifo.try_get(ME), lifo.try_get(ME)), (Ok(0), Ok(999)));
+    assert_eq!(fifo.get_many(2, ME), Ok(vec![1, 2]));
+    assert_eq!(lifo.get_many(2, ME), Ok(vec![998, 997]));
+    assert_eq!(fifo.get_many(0, ME), Ok(vec![]));
+    assert_eq!(fifo.get_many(usize::MAX, ME).map(|items| items.len()), Ok(997));
+    assert_eq!((fifo.try_get(ME), fifo.get_many(1, ME)), (Err(NoItem::Empty), Err(NoItem::Empty)));
 }
 
 #[test]
@@ -38,7 +40,7 @@ fn a_bound_rejects_what_is_too_much() {
     assert_eq!(items, [3]);
     assert_eq!(queue.put_many(&mut items), Ok(0));
     assert_eq!(queue.try_put(9), Err(Rejected::Full(9)));
-    assert_eq!(queue.try_get(), Ok(1));
+    assert_eq!(queue.try_get(ME), Ok(1));
     assert_eq!(queue.try_put(9), Ok(()));
     assert_eq!((queue.len(), queue.unfinished()), (2, 3));
 }
@@ -51,14 +53,73 @@ fn work_is_done_when_all_of_it_was_reported() {
     assert!(all_done.attempt(&joiner), "nothing was ever put");
     queue.put_many(&mut VecDeque::from([1, 2, 3])).expect("open");
     assert!(!all_done.attempt(&joiner));
-    assert_eq!(queue.task_done(4), Err(TooMany));
-    queue.task_done(2).expect("three were put");
+    assert_eq!(queue.task_done(4, ME), Err(TooMany));
+    queue.task_done(2, ME).expect("three were put");
     assert!(joiner.is_queued());
-    queue.task_done(1).expect("one is left");
+    queue.task_done(1, ME).expect("one is left");
     queue.try_put(4).expect("there is room");
     assert!(all_done.attempt(&joiner), "what is put later does not count");
     assert!(!all_done.attempt(&joiner), "but for the next one to wait it does");
     assert!(!all_done.abandon(&joiner));
+    assert!(!all_done.attempt(&joiner));
+    queue.task_done(1, ME).expect("one is left");
+    assert!(all_done.abandon(&joiner), "the end came before the one who waits for it left");
+}
+
+fn takers(queue: &Queue<u32>) -> Vec<Owner> {
+    let mut takers = Vec::new();
+    Until::all_done(queue).holders(ME, &mut |taker| takers.push(taker));
+    takers
+}
+
+#[test]
+fn a_join_waits_for_those_who_have_taken_items() {
+    let queue = bounded(0);
+    let [one, other] = [1, 2].map(Owner::thread);
+    queue.put_many(&mut (0..10).collect()).expect("open");
+    assert_eq!(takers(&queue), []);
+    queue.try_get(one).expect("an item");
+    queue.get_many(2, other).expect("items");
+    assert_eq!(takers(&queue), [one, other]);
+    queue.task_done(1, one).expect("it was put");
+    queue.task_done(1, other).expect("it was put");
+    assert_eq!(takers(&queue), [other]);
+    queue.task_done(1, one).expect("it was put");
+    assert_eq!(takers(&queue), [], "one reports for another: nobody knows any more");
+    queue.try_get(one).expect("an item");
+    assert_eq!(takers(&queue), []);
+}
+
+#[test]
+fn the_book_of_takers_does_not_grow_without_bound() {
+    let queue = bounded(0);
+    queue.put_many(&mut (0..200).collect()).expect("open");
+    for number in 1..=64 {
+        queue.try_get(Owner::thread(number)).expect("an item");
+    }
+    assert_eq!(takers(&queue).len(), 64);
+    queue.try_get(Owner::thread(65)).expect("an item");
+    assert_eq!(takers(&queue), []);
+}
+
+#[test]
+fn a_bound_can_be_changed() {
+    let queue = bounded(1);
+    let (first, second) = (waiter(1), waiter(2));
+    queue.try_put(1).expect("room");
+    let room = Until::room(&queue);
+    assert!(!room.attempt(&first) && !room.attempt(&second));
+    queue.set_bound(NonZeroUsize::new(2));
+    assert!(first.is_woken() && second.is_queued());
+    assert!(room.attempt(&first));
+    queue.try_put(2).expect("room");
+    queue.set_bound(NonZeroUsize::new(1));
+    queue.try_get(ME).expect("an item");
+    assert_eq!((queue.try_put(3), queue.has_room()), (Err(Rejected::Full(3)), Ok(false)));
+    queue.set_bound(None);
+    assert_eq!((queue.try_put(3), queue.has_room()), (Ok(()), Ok(true)));
+    queue.shutdown(false);
+    assert_eq!(queue.has_room(), Err(ShutDown));
 }
 
 #[test]
@@ -74,9 +135,9 @@ fn after_a_shutdown_the_rest_comes_out() {
     let mut items = VecDeque::from([3]);
     assert_eq!(queue.put_many(&mut items), Err(ShutDown));
     assert_eq!(items, [3]);
-    assert_eq!(queue.get_many(1), Ok(vec![1]));
-    assert_eq!(queue.try_get(), Ok(2));
-    assert_eq!((queue.try_get(), queue.get_many(1)), (Err(NoItem::ShutDown), Err(NoItem::ShutDown)));
+    assert_eq!(queue.get_many(1, ME), Ok(vec![1]));
+    assert_eq!(queue.try_get(ME), Ok(2));
+    assert_eq!((queue.try_get(ME), queue.get_many(1, ME)), (Err(NoItem::ShutDown), Err(NoItem::ShutDown)));
     assert!(Until::items(&queue).attempt(&getter), "there is nothing to wait for");
     assert_eq!(queue.unfinished(), 2);
 }
@@ -86,20 +147,20 @@ fn an_immediate_shutdown_hands_the_items_back_as_finished() {
     let queue = bounded(3);
     queue.put_many(&mut VecDeque::from([1, 2, 3])).expect("open");
     let joiner = waiter(1);
-    assert_eq!(queue.try_get(), Ok(1));
+    assert_eq!(queue.try_get(ME), Ok(1));
     assert!(!Until::all_done(&queue).attempt(&joiner));
     assert!(queue.shutdown(true).into_iter().eq([2, 3]));
     assert!(joiner.is_queued(), "the item taken out is not finished");
-    queue.task_done(1).expect("it was put");
-    assert!(joiner.is_woken());
-    assert_eq!(queue.try_get(), Err(NoItem::ShutDown));
+    queue.task_done(1, ME).expect("it was put");
+    assert!(joiner.is_granted());
+    assert_eq!(queue.try_get(ME), Err(NoItem::ShutDown));
 }
 
 #[test]
 fn an_immediate_shutdown_after_early_reports_does_not_count_below_zero() {
     let queue = bounded(3);
     queue.put_many(&mut VecDeque::from([1, 2])).expect("open");
-    queue.task_done(2).expect("two were put");
+    queue.task_done(2, ME).expect("two were put");
     assert_eq!(queue.shutdown(true).len(), 2);
     assert_eq!(queue.unfinished(), 0);
 }
@@ -132,9 +193,9 @@ fn a_retired_queue_lets_everybody_go_and_hands_everything_over() {
     assert!(retired.items.into_iter().eq([1]));
     assert_eq!((retired.unfinished, retired.shut_down), (1, false));
     assert!(!empty.retire().shut_down && empty.retire().shut_down);
-    assert!(putter.is_woken() && joiner.is_woken() && getter.is_woken());
+    assert!(putter.is_woken() && joiner.is_granted() && getter.is_woken());
     assert_eq!(queue.try_put(2), Err(Rejected::ShutDown(2)));
-    assert_eq!((queue.try_get(), queue.task_done(1)), (Err(NoItem::ShutDown), Err(TooMany)));
+    assert_eq!((queue.try_get(ME), queue.task_done(1, ME)), (Err(NoItem::ShutDown), Err(TooMany)));
 }
 
 #[test]
@@ -157,7 +218,7 @@ fn one_woken_for_nothing_is_the_next_again() {
     assert!(!items.attempt(&first) && !items.attempt(&second));
     queue.try_put(1).expect("open");
     assert!(items.attempt(&first), "there is an item to look at");
-    assert_eq!(queue.try_get(), Ok(1), "by somebody who was quicker");
+    assert_eq!(queue.try_get(ME), Ok(1), "by somebody who was quicker");
     assert!(!items.attempt(&first));
     queue.try_put(2).expect("open");
     assert!(first.is_woken() && second.is_queued());
@@ -172,7 +233,7 @@ fn who_leaves_passes_the_wake_up_on() {
         if queue.is_empty() {
             queue.try_put(1).expect("room");
         } else {
-            queue.try_get().map(drop).expect("an item");
+            queue.try_get(ME).map(drop).expect("an item");
         }
         assert!(first.is_woken() && second.is_queued());
         assert!(until.attempt(&first), "even between the permission and the look");
@@ -275,8 +336,8 @@ fn no_item_is_dropped_under_the_lock() {
     for _ in 0..3 {
         drop(queue.try_put(item()));
     }
-    drop(queue.try_get());
-    drop(queue.get_many(5));
+    drop(queue.try_get(ME));
+    drop(queue.get_many(5, ME));
     drop(queue.try_put(item()));
     drop(queue.clear());
     drop(queue.try_put(item()));
@@ -296,10 +357,10 @@ fn nothing_is_lost_or_doubled_between_threads() {
                 scope.spawn(|| {
                     while let Ok(item) = queue.get(None) {
                         let mut mine = vec![item];
-                        if many && let Ok(more) = queue.get_many(5) {
+                        if many && let Ok(more) = queue.get_many(5, ME) {
                             mine.extend(more);
                         }
-                        queue.task_done(mine.len()).expect("they were put");
+                        queue.task_done(mine.len(), ME).expect("they were put");
                         seen.lock().expect("no panic").extend(mine);
                     }
                 });
@@ -321,4 +382,30 @@ fn nothing_is_lost_or_doubled_between_threads() {
         seen.sort_unstable();
         assert!(seen.into_iter().eq(0..2 * ITEMS));
     }
+}
+
+#[test]
+fn a_deadlock_through_a_join_is_a_suspicion_and_ends_with_the_join() {
+    use crate::graph::Graph;
+    let graph: Arc<Graph> = Arc::default();
+    let (queue, lock) = (Arc::new(bounded(0)), Arc::new(crate::Lock::default()));
+    let (joiner, taker) = (waiter(1), waiter(2));
+    queue.put_many(&mut VecDeque::from([1, 2])).expect("open");
+    queue.get_many(2, taker.owner()).expect("items");
+    assert!(lock.try_acquire(joiner.owner()));
+
+    let all_done = Arc::new(Until::all_done(Arc::clone(&queue)));
+    assert!(!all_done.attempt(&joiner));
+    let joins = graph.begin(&joiner, all_done, false).expect("the taker does not wait");
+    assert!(!lock.attempt(&taker));
+    let cycle = graph.begin(&taker, lock.clone(), false).expect_err("it holds the joiner up");
+    assert_eq!((cycle.members.len(), cycle.presumed), (2, true), "anybody could report");
+    lock.abandon(&taker);
+
+    queue.task_done(2, taker.owner()).expect("two were put");
+    queue.try_put(3).expect("room");
+    queue.try_get(taker.owner()).expect("an item");
+    assert!(!lock.attempt(&taker));
+    drop(graph.begin(&taker, lock, false).expect("the joiner goes on, whatever was put since"));
+    drop(joins);
 }

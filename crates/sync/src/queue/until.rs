@@ -1,6 +1,7 @@
 //! The three things that one can wait for on a queue.
 
 use super::Queue;
+use crate::owner::Owner;
 use crate::primitives::Arc;
 use crate::waiter::{Waitable, Waiter, Woken};
 use std::ops::Deref;
@@ -32,7 +33,7 @@ pub(super) enum Side {
 ///         let waiter = Waiter::thread(Owner::current_thread());
 ///         let items = Until::items(queue.clone());
 ///         loop {
-///             match queue.try_get() {
+///             match queue.try_get(waiter.owner()) {
 ///                 Err(NoItem::Empty) => {}
 ///                 outcome => return outcome,
 ///             }
@@ -72,12 +73,22 @@ impl<Q> Until<Q> {
     }
 }
 
+impl<T: Send + 'static, Q: Deref<Target = Queue<T>> + Send + Sync> Until<Q> {
+    /// Ends a wait. Says whether it had succeeded, and who is to be woken in its place.
+    fn quit(&self, waiter: &Arc<Waiter>) -> (bool, Vec<Woken>) {
+        let queue: &Queue<T> = &self.queue;
+        let mut state = queue.state.lock();
+        let pass_on = waiter.is_woken() && queue.ready(&state, self.side);
+        let granted = state.waiters(self.side).quit(waiter);
+        (granted, if pass_on { state.wake(self.side, 1) } else { Vec::new() })
+    }
+}
+
 impl<T: Send + 'static, Q: Deref<Target = Queue<T>> + Send + Sync> Waitable for Until<Q> {
     fn attempt(&self, waiter: &Arc<Waiter>) -> bool {
         let queue: &Queue<T> = &self.queue;
         let mut state = queue.state.lock();
-        if self.side == Side::AllDone && waiter.is_woken() {
-            waiter.reset();
+        if waiter.take_grant() {
             return true;
         }
         let ready = queue.ready(&state, self.side);
@@ -90,15 +101,20 @@ impl<T: Send + 'static, Q: Deref<Target = Queue<T>> + Send + Sync> Waitable for 
     }
 
     fn abandon(&self, waiter: &Arc<Waiter>) -> bool {
-        self.queue.ring(self.pass_on(waiter), self.side);
-        false
+        let (granted, woken) = self.quit(waiter);
+        self.queue.ring(woken, self.side);
+        granted
     }
 
     fn pass_on(&self, waiter: &Arc<Waiter>) -> Vec<Woken> {
-        let queue: &Queue<T> = &self.queue;
-        let mut state = queue.state.lock();
-        let pass_on = waiter.is_woken() && queue.ready(&state, self.side);
-        state.waiters(self.side).quit(waiter);
-        if pass_on { state.wake(self.side, 1) } else { Vec::new() }
+        self.quit(waiter).1
+    }
+
+    /// For the end of all work, those who have taken items and not reported them.
+    fn holders(&self, _waiter: Owner, visit: &mut dyn FnMut(Owner)) {
+        if self.side == Side::AllDone {
+            let takers = self.queue.state.lock().taken.takers();
+            takers.into_iter().for_each(visit);
+        }
     }
 }
