@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 Work = Callable[[], object]
+#: Returns nanoseconds: a clock's reading, or a figure that a piece of work took of itself.
 Clock = Callable[[], int]
 
 
@@ -99,6 +100,26 @@ def in_turn(
     """
     samples = rotate([baseline, candidate], repeats=repeats, warmups=warmups, clock=clock)
     return Pairs(*samples) if samples else Pairs((), ())
+
+
+def figures_in_turn(baseline: Clock, candidate: Clock, *, repeats: int, warmups: int = 1) -> Pairs:
+    """Pairs figures that two sides take of themselves, alternately: the longest of many waits, for instance.
+
+    Args:
+        baseline: runs once and returns nanoseconds.
+        candidate: likewise.
+        repeats: counted rounds.
+        warmups: rounds that run first and are not counted.
+    """
+    rounds = []
+    for _ in range(warmups + repeats):
+        pair = []
+        for figure in (baseline, candidate):
+            gc.collect()
+            pair.append(figure())
+        rounds.append(pair)
+    theirs, ours = zip(*rounds[warmups:], strict=True)
+    return Pairs(theirs, ours)
 
 
 def costs(samples: Sequence[Sequence[int]], operations: Sequence[int]) -> list[float]:

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benches.area import Area
+from benches.areas import AREAS, measured
 from benches.generated import bring_up_to_date
 from benches.report import times
 from benches.results import Report, load
 from benches.svg import STEPS, Drawing
-from benches.table import SHOWN
 
 FOLDER = Path(__file__).parents[1] / "docs" / "_static"
 
@@ -46,25 +47,24 @@ _BAR = 11
 _GAP = 14
 
 
-def ratios(reports: Sequence[Report]) -> str:
-    """Draws a group of bars for each row of the README's table, a bar for each interpreter."""
-    names = [name for name in SHOWN if any(_ratio(report, name) for report in reports)]
+def ratios(area: Area, reports: Sequence[Report]) -> str:
+    """Draws a group of bars for each row of the area's table, a bar for each interpreter."""
+    names = [name for name in area.shown if any(_ratio(report, name) for report in reports)]
     found = [ratio for name in names for report in reports if (ratio := _ratio(report, name))]
     group = _BAR * len(reports) + _GAP
     top, width = 76, 800
     bottom = top + group * len(names)
     scale = LogScale(min(0.8, *found), max(10.0, *found), _LABELS, width - 64)
 
-    drawing = Drawing(width, bottom + 30, "Times as fast as the stdlib's ThreadPoolExecutor")
+    drawing = Drawing(width, bottom + 30, f"Times as fast as {area.peer.replace('`', '')}")
     _legend(drawing, reports)
     for tick in scale.ticks():
         drawing.line([(scale(tick), top - 6), (scale(tick), bottom)], "grid")
         drawing.text(scale(tick), bottom + 16, f"{tick:g} ×", "small quiet", "middle")
     for row, name in enumerate(names):
         start = top + row * group
-        drawing.text(
-            _LABELS - 12, start + group / 2 - _GAP / 2 + 4, SHOWN[name].replace("`", ""), anchor="end"
-        )
+        words = area.shown[name].replace("`", "")
+        drawing.text(_LABELS - 12, start + group / 2 - _GAP / 2 + 4, words, anchor="end")
         for index, report in enumerate(reports):
             if ratio := _ratio(report, name):
                 _bar(drawing, scale, start + index * _BAR, ratio, _step(index, len(reports)))
@@ -206,9 +206,9 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benches.plot", description=__doc__)
     parser.add_argument("--check", action="store_true", help="fail when a plot shows something else")
     options = parser.parse_args(arguments)
-    reports = load()
-    contents = {
-        FOLDER / "bench-ratios.svg": ratios(reports),
+    contents = {FOLDER / f"bench-{area.name}.svg": ratios(area, load(area.results)) for area in measured()}
+    reports = load(AREAS["futures"].results)
+    contents |= {
         FOLDER / "bench-as-completed.svg": panels(AS_COMPLETED, reports),
         FOLDER / "bench-workers.svg": panels(WORKERS, reports),
         FOLDER / "bench-tasks.svg": panels(TASKS, reports),

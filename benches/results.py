@@ -11,7 +11,6 @@ from typing import Any
 from benches.targets import target_for
 
 SCHEMA = 1
-FOLDER = Path(__file__).parent / "results"
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Row:
         name: a stable id.
         title: the work in words.
         unit: of the two values: ``µs`` per operation, ``B`` per task, ``ms`` of processor time.
-        operations: tasks or futures in one sample.
+        operations: in one sample: tasks, futures, acquisitions.
         baseline: what ``baseline_value`` is of: a side's name, or the point that a series is held against.
         baseline_value: the baseline's median, or None where there is no baseline.
         value: Raddle's median.
@@ -76,7 +75,7 @@ class Report:
             "schema": SCHEMA,
             "version": self.version,
             "candidate": self.candidate,
-            "peer": {"name": "concurrent.futures.ThreadPoolExecutor", "version": self.interpreter},
+            "peer": {"name": "stdlib", "version": self.interpreter},
             "cpus": self.cpus,
             "mode": self.mode,
             "gc": "enabled; a full collection before each sample",
@@ -125,7 +124,7 @@ def rows_by_name(rows: Iterable[Row]) -> dict[str, Row]:
     return found
 
 
-def load(folder: Path = FOLDER) -> list[Report]:
+def load(folder: Path) -> list[Report]:
     """Returns the reports in ``folder``, oldest interpreter first.
 
     Raises:

@@ -9,13 +9,17 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
-from benches.harness import Pairs, Work, costs, in_turn, rotate
+from benches.harness import Clock, Pairs, Work, costs, figures_in_turn, in_turn, rotate
 from benches.results import Row
 from benches.sides import Side
 
 Mode = Literal["quick", "standard", "full"]
-#: What a workload does on one side. It is timed from the call to the return.
+#: What a workload does on one side's pool. It is timed from the call to the return.
 SideWork = Callable[[Side, Executor], object]
+#: Makes what is timed on one side; what has to be ended afterwards goes onto the stack.
+Preparation = Callable[[Side, ExitStack], Work]
+#: Makes what is run on one side and says itself how many nanoseconds count.
+Measurement = Callable[[Side, ExitStack], Clock]
 
 WORKERS = 2
 REPEATS = 9
@@ -58,13 +62,35 @@ class Bench:
             workers: threads of each pool.
             repeats: counted pairs in a standard run.
         """
-        with self.peer.pool(workers) as theirs, self.candidate.pool(workers) as ours:
-            pairs = in_turn(
-                lambda: work(self.peer, theirs),
-                lambda: work(self.candidate, ours),
-                repeats=self.repeats(repeats),
-            )
+
+        def prepare(side: Side, stack: ExitStack) -> Work:
+            return partial(work, side, stack.enter_context(side.pool(workers)))
+
+        return self.contest(name, title, prepare, operations=operations, repeats=repeats)
+
+    def contest(
+        self, name: str, title: str, prepare: Preparation, *, operations: int, repeats: int = REPEATS
+    ) -> Row:
+        """Times what ``prepare`` makes for each side, in turn.
+
+        Args:
+            name: the row's stable id.
+            title: the row's words.
+            prepare: is called once for each side, before the clock runs.
+            operations: that one sample does; the time is divided by it.
+            repeats: counted pairs in a standard run.
+        """
+        with ExitStack() as stack:
+            works = [prepare(side, stack) for side in (self.peer, self.candidate)]
+            pairs = in_turn(*works, repeats=self.repeats(repeats))
         return row_of(pairs, name, title, operations, self.peer.name)
+
+    def figure(self, name: str, title: str, prepare: Measurement, *, repeats: int = REPEATS) -> Row:
+        """Compares times that the work takes by itself, the longest wait for instance; arguments as for contest."""
+        with ExitStack() as stack:
+            works = [prepare(side, stack) for side in (self.peer, self.candidate)]
+            pairs = figures_in_turn(*works, repeats=self.repeats(repeats))
+        return row_of(pairs, name, title, 1, self.peer.name)
 
 
 Workload = Callable[[Bench], Iterator[Row]]

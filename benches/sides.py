@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import importlib
 import platform
 import sysconfig
@@ -19,17 +18,37 @@ RADDLE = "raddle"
 
 @dataclass(frozen=True)
 class Side:
-    """One library with the interface of ``concurrent.futures``.
+    """One library with the stdlib's interfaces.
+
+    Its modules are imported when a workload asks for them; the names that the workloads use are the stdlib's.
 
     Attributes:
         name: what the columns call it.
         version: the name and the version of what is measured.
-        futures: the module; the names that the workloads use are those of ``concurrent.futures``.
+        home: the package that the modules ``futures``, ``threading`` and ``queue`` stand in; none for the stdlib.
     """
 
     name: str
     version: str
-    futures: ModuleType
+    home: str = ""
+
+    @property
+    def futures(self) -> ModuleType:
+        """The side's ``concurrent.futures``."""
+        return importlib.import_module(f"{self.home or 'concurrent'}.futures")
+
+    @property
+    def threading(self) -> ModuleType:
+        """The side's ``threading``."""
+        return self._module("threading")
+
+    @property
+    def queue(self) -> ModuleType:
+        """The side's ``queue``."""
+        return self._module("queue")
+
+    def _module(self, name: str) -> ModuleType:
+        return importlib.import_module(f"{self.home}.{name}" if self.home else name)
 
     def pool(self, workers: int) -> Executor:
         """Starts a pool and returns it once every one of its ``workers`` threads has run a task."""
@@ -69,8 +88,8 @@ def _build() -> str:
 
 
 def stdlib() -> Side:
-    """Returns the peer: ``concurrent.futures`` of the running interpreter."""
-    return Side(STDLIB, interpreter(), concurrent.futures)
+    """Returns the peer: the standard library of the running interpreter."""
+    return Side(STDLIB, interpreter())
 
 
 def raddle() -> Side:
@@ -80,9 +99,9 @@ def raddle() -> Side:
         ImportError: when it is not.
     """
     version: str = importlib.import_module("raddle").__version__
-    return Side(RADDLE, f"raddle {version}", importlib.import_module("raddle.futures"))
+    return Side(RADDLE, f"raddle {version}", "raddle")
 
 
 def stdlib_again() -> Side:
     """Returns the stdlib in Raddle's place: every ratio is then 1, apart from noise and unfairness."""
-    return Side("again", interpreter(), concurrent.futures)
+    return Side("again", interpreter())

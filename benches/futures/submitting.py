@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import ExitStack, closing
+from functools import partial
 
+from benches.crew import Crew
 from benches.futures.jobs import nothing, submit_then_collect
 from benches.harness import in_turn
 from benches.results import Row
@@ -42,51 +43,15 @@ def one_at_a_time(bench: Bench) -> Iterator[Row]:
     )
 
 
-class Submitters:
-    """Threads that submit and collect their share of ``tasks`` each time :meth:`run` is called.
-
-    They live until :meth:`close`, so that their start is not part of what is timed.
-    """
-
-    def __init__(self, pool: Executor, threads: int, tasks: int) -> None:
-        self._pool = pool
-        self._share = tasks // threads
-        self._start = threading.Barrier(threads + 1)
-        self._end = threading.Barrier(threads + 1)
-        self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(threads)]
-        for thread in self._threads:
-            thread.start()
-
-    def _serve(self) -> None:
-        try:
-            while True:
-                self._start.wait()
-                submit_then_collect(self._pool, self._share)
-                self._end.wait()
-        except threading.BrokenBarrierError:
-            return
-
-    def run(self) -> None:
-        """Lets all threads go at once and returns when the last one has its results."""
-        self._start.wait()
-        self._end.wait()
-
-    def close(self) -> None:
-        """Ends the threads."""
-        self._start.abort()
-        self._end.abort()
-        for thread in self._threads:
-            thread.join()
-
-
 def eight_threads(bench: Bench) -> Iterator[Row]:
     """Eight threads share the submitting of as many tasks as one thread submits alone."""
     count = bench.size(40_000)
     repeats = bench.repeats(7)
     with ExitStack() as stack:
 
-        def submitters(pool: Executor, threads: int) -> Submitters:
-            return stack.enter_context(closing(Submitters(pool, threads, count)))
+        def submitters(pool: Executor, threads: int) -> Crew:
+            work = partial(submit_then_collect, pool, count // threads)
+            return stack.enter_context(closing(Crew([work] * threads)))
 
         theirs = stack.enter_context(bench.peer.pool(WORKERS))
         ours = stack.enter_context(bench.candidate.pool(WORKERS))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from benches.harness import Pairs, costs, in_turn, quartiles, rotate, sample
+from benches.harness import Pairs, costs, figures_in_turn, in_turn, quartiles, rotate, sample
 
 
 class FakeClock:
@@ -87,3 +87,9 @@ def test_a_rotation_runs_every_work_once_a_round() -> None:
 def test_costs_compare_operations_within_a_round() -> None:
     slow_second_round = [(10, 100), (20, 200), (400, 4_000)]
     assert costs(slow_second_round, [10, 10, 100]) == [1, 2, 4]
+
+
+def test_figures_that_work_takes_of_itself_are_paired_in_turn() -> None:
+    theirs, ours = iter([900, 10, 20]), iter([900, 1, 4])
+    pairs = figures_in_turn(lambda: next(theirs), lambda: next(ours), repeats=2)
+    assert pairs == Pairs((10, 20), (1, 4))

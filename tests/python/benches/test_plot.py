@@ -6,10 +6,12 @@ from xml.etree import ElementTree
 
 import pytest
 
+from benches.areas import AREAS
 from benches.plot import AS_COMPLETED, LogScale, panels, ratios
 from benches.results import Report
 from tests.python.benches.reports import report, row
 
+FUTURES = AREAS["futures"]
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -34,7 +36,9 @@ def bars(drawing: str) -> list[tuple[float, float]]:
 
 
 def test_bars_start_at_one_and_twice_the_logarithm_is_twice_the_length() -> None:
-    drawing = ratios([report("3.11", row("submit-all", 100.0), row("map", 10.0), row("memory", 1.0))])
+    drawing = ratios(
+        FUTURES, [report("3.11", row("submit-all", 100.0), row("map", 10.0), row("memory", 1.0))]
+    )
     (start, longest), (second, half), (_, none) = bars(drawing)
     assert start == second
     assert longest == pytest.approx(2 * half, abs=0.2)
@@ -42,16 +46,22 @@ def test_bars_start_at_one_and_twice_the_logarithm_is_twice_the_length() -> None
 
 
 def test_a_ratio_below_one_goes_the_other_way() -> None:
-    (one, _), (left, width) = bars(ratios([report("3.11", row("submit-all", 4.0), row("map", 0.5))]))
+    (one, _), (left, width) = bars(ratios(FUTURES, [report("3.11", row("submit-all", 4.0), row("map", 0.5))]))
     assert left + width == pytest.approx(one, abs=0.2)
     assert width > 0
 
 
 def test_every_interpreter_has_its_own_shade() -> None:
     versions = ["3.10", "3.11", "3.12", "3.13", "3.14", "3.15"]
-    root = ElementTree.fromstring(ratios([report(version, row("map", 9.0)) for version in versions]))
+    root = ElementTree.fromstring(ratios(FUTURES, [report(version, row("map", 9.0)) for version in versions]))
     shades = [shape.attrib["class"] for shape in root.iter(f"{SVG}rect") if shape.attrib["rx"] == "1"]
     assert shades == ["s0", "s1", "s2", "s3", "s4", "s5"]
+
+
+def test_the_heading_names_the_peer_of_the_area() -> None:
+    drawing = ratios(AREAS["threading"], [report("3.11", row("lock-with", 1.5))])
+    assert ElementTree.fromstring(drawing).attrib["aria-label"] == "Times as fast as threading"
+    assert "with lock" in [text.text for text in ElementTree.fromstring(drawing).iter(f"{SVG}text")]
 
 
 def test_each_interpreter_has_a_panel_with_both_sides() -> None:
@@ -73,7 +83,7 @@ def test_an_interpreter_without_the_series_has_no_panel() -> None:
 
 
 def test_equal_results_give_equal_drawings() -> None:
-    assert ratios([series("3.11")]) == ratios([series("3.11")])
+    assert ratios(FUTURES, [series("3.11")]) == ratios(FUTURES, [series("3.11")])
     assert "prefers-color-scheme: dark" in panels(AS_COMPLETED, [series("3.11")])
 
 

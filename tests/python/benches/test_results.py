@@ -24,7 +24,7 @@ def test_a_report_survives_its_file(tmp_path: Path) -> None:
 
 def test_the_file_names_the_peer_with_its_version_and_the_verdicts() -> None:
     content = json.loads(report("3.11", row("submit-all", 19.0), row("map", 40.0)).to_json())
-    assert content["peer"] == {"name": "concurrent.futures.ThreadPoolExecutor", "version": "CPython 3.11.1"}
+    assert content["peer"] == {"name": "stdlib", "version": "CPython 3.11.1"}
     assert [(entry["target"], entry["met"]) for entry in content["rows"]] == [("≥ 20", False), ("≥ 40", True)]
 
 

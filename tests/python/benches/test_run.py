@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import ExitStack
 
 import pytest
 
@@ -39,3 +40,33 @@ def test_a_series_is_free_of_the_machines_drift(monkeypatch: pytest.MonkeyPatch)
     one, ten = run.series(bench, points, repeats=3)
     assert (one.baseline_value, one.value, one.ratio) == (30.0, 3.0, 10.0)
     assert (ten.baseline_value, ten.value, ten.ratio) == (6.0, pytest.approx(1.2), 5.0)
+
+
+def test_a_contest_prepares_each_side_once_and_ends_what_it_began() -> None:
+    log: list[str] = []
+
+    def prepare(side: sides.Side, stack: ExitStack) -> Work:
+        log.append(f"prepare {side.name}")
+        stack.callback(log.append, f"end {side.name}")
+        return lambda: log.append(side.name)
+
+    bench = Bench(sides.stdlib(), sides.stdlib_again(), "quick")
+    found = bench.contest("name", "title", prepare, operations=2, repeats=1)
+    assert log == ["prepare stdlib", "prepare again", *["stdlib", "again"] * 2, "end again", "end stdlib"]
+    assert (found.name, found.baseline, found.operations, found.repeats) == ("name", "stdlib", 2, 1)
+
+
+def test_a_figure_is_what_the_work_says_it_is() -> None:
+    def prepare(side: sides.Side, _: ExitStack) -> Callable[[], int]:
+        return lambda: 3_000 if side.name == "stdlib" else 1_000
+
+    found = Bench(sides.stdlib(), sides.stdlib_again()).figure("name", "title", prepare)
+    assert (found.baseline_value, found.value, found.ratio) == (3.0, 1.0, 3.0)
+
+
+def test_sides_know_their_modules() -> None:
+    for side in (sides.stdlib(), sides.stdlib_again()):
+        names = [side.futures.__name__, side.threading.__name__, side.queue.__name__]
+        assert names == ["concurrent.futures", "threading", "queue"]
+    ours = sides.Side("raddle", "raddle 0", "raddle")
+    assert ours.futures.__name__ == "raddle.futures"

@@ -9,7 +9,8 @@ import pytest
 
 from benches import run, sides
 from benches.__main__ import main
-from benches.futures import WORKLOADS, submitting
+from benches.areas import AREAS, workloads
+from benches.crew import Crew
 from benches.results import rows_by_name
 from benches.run import Bench
 from benches.targets import TARGETS
@@ -22,6 +23,7 @@ SMALL = [
     "memory",
     "eight-threads",
     "asyncio",
+    *AREAS["threading"].workloads,
 ]
 
 
@@ -37,7 +39,8 @@ class Tiny(Bench):
 
 @pytest.mark.parametrize("name", SMALL)
 def test_a_workload_gives_rows_for_both_sides(name: str) -> None:
-    rows = rows_by_name(WORKLOADS[name](Tiny(sides.stdlib(), sides.stdlib_again(), "quick")))
+    _, work = workloads()[name]
+    rows = rows_by_name(work(Tiny(sides.stdlib(), sides.stdlib_again(), "quick")))
     assert rows
     for row in rows.values():
         assert row.value > 0
@@ -46,7 +49,7 @@ def test_a_workload_gives_rows_for_both_sides(name: str) -> None:
 
 
 def test_every_target_belongs_to_a_workload() -> None:
-    families = tuple(WORKLOADS)
+    families = tuple(workloads())
     assert [name for name in TARGETS if not name.startswith(families)] == []
 
 
@@ -55,13 +58,30 @@ def test_a_pool_is_handed_out_with_all_its_threads_running() -> None:
         assert len(pool._threads) == 3  # type: ignore[attr-defined]
 
 
-def test_submitters_run_again_and_end_when_closed() -> None:
-    with sides.stdlib().pool(2) as pool:
-        submitters = submitting.Submitters(pool, 4, 40)
-        submitters.run()
-        submitters.run()
-        submitters.close()
-        assert not any(thread.is_alive() for thread in submitters._threads)
+def test_a_crew_works_again_and_ends_when_closed() -> None:
+    done: list[int] = []
+    crew = Crew([lambda number=number: done.append(number) for number in range(4)])  # type: ignore[misc]
+    crew.run()
+    crew.run()
+    crew.close()
+    assert sorted(done) == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert not any(thread.is_alive() for thread in crew.threads)
+
+
+def test_what_a_thread_of_the_crew_raises_ends_the_run() -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    crew = Crew([fail, int])
+    with pytest.raises(ZeroDivisionError):
+        crew.run()
+    crew.close()
+
+
+def test_every_shown_row_is_measured_and_belongs_to_a_workload() -> None:
+    for area in AREAS.values():
+        families = tuple(area.workloads)
+        assert [name for name in area.shown if not name.startswith(families)] == []
 
 
 def test_the_command_writes_the_file_that_it_is_asked_for(
@@ -72,3 +92,9 @@ def test_the_command_writes_the_file_that_it_is_asked_for(
     assert status == 0
     assert [row["name"] for row in json.loads(path.read_text("utf-8"))["rows"]] == ["map"]
     assert "map of no-ops" in capsys.readouterr().out
+
+
+def test_an_area_that_does_not_exist_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["thraeding"])
+    assert "no such area: thraeding" in capsys.readouterr().err
