@@ -13,15 +13,16 @@
 //! The file is long because a class has one `#[pymethods]` block.
 
 use crate::ffi::{self, CallResult};
-use crate::interpreter::{self, deadline, error, names};
+use crate::interpreter::{deadline, error, names};
 use crate::observer::{Observer, call_back};
+use crate::outcome;
 use crate::views::Views;
 use crate::worker::Worker;
 use pyo3::exceptions::{PyBaseException, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
-use raddle_sync::Moment;
+use raddle_sync::{Moment, Owner};
 use raddle_sys::fork;
 use raddle_task::completion::{Cancel, Completion, State};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -42,6 +43,8 @@ pub(crate) struct Future {
     /// In nanoseconds; `u64::MAX` before the end.
     duration: AtomicU64,
     worker: ffi::OnceRef,
+    /// The thread that runs the task, as an [`Owner`]'s number; 0 when nobody does, or somebody else could end it.
+    runner: AtomicU64,
     pub(crate) views: OnceLock<Views>,
     /// The garbage collector does not see it yet.
     untracked: AtomicBool,
@@ -102,8 +105,21 @@ impl Future {
         false
     }
 
+    /// The calling worker, which runs the task, is the one that will end it.
+    pub(crate) fn run_by(&self, worker: &Worker) {
+        self.runner.store(worker.owner.get(), Ordering::Relaxed);
+    }
+
+    /// The thread that must act before the task can end, as far as that is known.
+    pub(crate) fn runner(&self) -> Option<Owner> {
+        // The state first: a worker takes its number back before the task goes anywhere else.
+        let running = self.core.state() == State::Running && !self.is_orphan();
+        running.then(|| Owner::in_word(self.runner.load(Ordering::Relaxed))).flatten()
+    }
+
     /// The task has run; how it ended is told by [`Future::settle`].
     pub(crate) fn end(&self, now: Moment) {
+        self.runner.store(0, Ordering::Relaxed);
         let start = self.start.load(Ordering::Relaxed);
         self.duration.store(now.as_nanos().saturating_sub(start), Ordering::Relaxed);
     }
@@ -241,7 +257,7 @@ impl Future {
         }
         let deadline = deadline(timeout)?;
         if let Some(sleeper) = this.core.sleeper() {
-            let woken = interpreter::sleep(py, deadline, |until| sleeper.sleep(until));
+            let woken = outcome::sleep(slf, deadline, |until| sleeper.sleep(until));
             if sleeper.leave() {
                 Self::try_cancel(slf);
             }

@@ -37,6 +37,8 @@ pub(crate) struct Names {
     pub(crate) logger: Py<PyAny>,
     /// `report_deadlock(members, presumed) -> BaseException | None`: what to raise, or None to wait on.
     pub(crate) report_deadlock: Py<PyAny>,
+    /// `tell_of_lost_wakeups(wanted, asleep, before) -> object | None`: see `threading::watch`.
+    pub(crate) tell_of_lost_wakeups: Py<PyAny>,
     /// `current_task() -> Task | None`: the asyncio task that the calling thread runs.
     pub(crate) current_task: Py<PyAny>,
 }
@@ -71,6 +73,7 @@ pub(crate) fn bind(namespace: &Bound<'_, PyAny>) -> PyResult<()> {
         checkpoint: namespace.getattr("checkpoint")?.unbind(),
         logger: namespace.getattr("LOGGER")?.unbind(),
         report_deadlock: namespace.getattr("report_deadlock")?.unbind(),
+        tell_of_lost_wakeups: namespace.getattr("tell_of_lost_wakeups")?.unbind(),
         current_task: namespace.getattr("current_task")?.unbind(),
     };
     // A second import (a reload) keeps the first classes: futures that exist are instances of them.
@@ -89,6 +92,14 @@ pub(crate) fn error(py: Python<'_>, class: &Py<PyType>, message: impl Into<Strin
 const FIRST_NAP: Duration = Duration::from_millis(2);
 const LONGEST_NAP: Duration = Duration::from_secs(1);
 
+/// How long other threads sleep before they look whether anybody is left who could wake them: so long that no wait in a
+/// program that runs well gets there often.
+const FIRST_ROUND: Duration = Duration::from_millis(500);
+const LONGEST_ROUND: Duration = Duration::from_secs(64);
+
+/// What looked as if nobody could is looked at again after this.
+const SECOND_LOOK: Duration = Duration::from_millis(50);
+
 /// How often a worker whose task's deadline has passed looks whether it has been interrupted.
 const SHORT_NAP: Duration = Duration::from_millis(5);
 const SHORT_NAPS: u32 = 100;
@@ -106,12 +117,54 @@ pub(crate) enum Nap {
 /// the thread, and for the deadline of a worker's task.
 pub(crate) struct Naps {
     look_after: Option<Duration>,
-    short_naps: u32,
+    /// How long the last one was to be.
+    last: Duration,
+    is_main: bool,
+    /// Threads other than the main one come back too.
+    rounds: bool,
+    hurried: u32,
 }
 
 impl Naps {
-    pub(crate) fn new() -> Self {
-        Self { look_after: raddle_sys::thread::is_main().then_some(FIRST_NAP), short_naps: 0 }
+    /// Those of a thread that has only signals and exceptions to look for.
+    fn new() -> Self {
+        let is_main = raddle_sys::thread::is_main();
+        let look_after = is_main.then_some(FIRST_NAP);
+        Self { look_after, last: Duration::ZERO, is_main, rounds: false, hurried: 0 }
+    }
+
+    /// Those of a wait that is noted in the graph.
+    pub(crate) fn of_wait(timed: bool) -> Self {
+        let mut naps = Self::new();
+        naps.rounds = !timed;
+        if naps.rounds {
+            naps.look_after.get_or_insert(FIRST_ROUND);
+        }
+        naps
+    }
+
+    /// Those of a wait that is to be noted if it is not over after the first, which is short.
+    pub(crate) fn of_short_wait(timed: bool) -> Self {
+        Self { look_after: Some(FIRST_NAP), ..Self::of_wait(timed) }
+    }
+
+    /// Whether the last one was so long that something may be wrong.
+    pub(crate) fn are_long(&self) -> bool {
+        self.last >= FIRST_ROUND
+    }
+
+    /// The next one is to be short.
+    pub(crate) fn look_again(&mut self) {
+        self.look_after = Some(SECOND_LOOK);
+    }
+
+    fn grow(&mut self) {
+        self.last = self.look_after.unwrap_or_default();
+        self.look_after = match self.look_after {
+            Some(span) if self.is_main => Some((span * 4).min(LONGEST_NAP)),
+            Some(span) if self.rounds => Some((span * 4).clamp(FIRST_ROUND, LONGEST_ROUND)),
+            _ => None,
+        };
     }
 
     /// Sleeps without the interpreter. `sleep` gets a deadline and returns why it woke.
@@ -124,8 +177,8 @@ impl Naps {
         let now = Moment::now();
         let nap = match task_deadline().get() {
             Some(ahead) if ahead > now => Some(ahead),
-            Some(_) if self.short_naps < SHORT_NAPS => {
-                self.short_naps += 1;
+            Some(_) if self.hurried < SHORT_NAPS => {
+                self.hurried += 1;
                 Some(now + SHORT_NAP)
             }
             // It has been raised before, and the task goes on all the same.
@@ -141,7 +194,7 @@ impl Naps {
             Wake::Woken => Nap::Woken,
             Wake::TimedOut if deadline.is_some_and(|deadline| deadline <= Moment::now()) => Nap::TimedOut,
             _ => {
-                self.look_after = self.look_after.map(|span| (span * 4).min(LONGEST_NAP));
+                self.grow();
                 Nap::Unrested
             }
         }

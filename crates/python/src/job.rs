@@ -116,6 +116,7 @@ impl Call {
             pool.runtime().counters.cancelled.fetch_add(1, Ordering::Relaxed);
             return;
         }
+        future.get().run_by(worker);
         let outcome =
             self.context.run(py, || self.call(py)).unwrap_or_else(|error| Err(error.into_value(py)));
         future.get().end(worker.end());

@@ -9,6 +9,7 @@
 //! | [`interpreter`] | sleeping without the interpreter, timers, classes that Python hands in |
 //! | [`ending`] | the end of the interpreter |
 //! | [`future`] | the one `Future` |
+//! | [`outcome`] | the wait for what a future brings |
 //! | [`views`] | what the stdlib's own code works with on a future |
 //! | [`observer`] | who is told when a future ends, and how |
 //! | [`executor`] | `ThreadPool`, the native half of `ThreadPoolExecutor` |
@@ -37,6 +38,7 @@ mod managed;
 mod mapping;
 mod observer;
 mod options;
+mod outcome;
 mod runtime;
 mod threading;
 mod turns;
@@ -69,7 +71,7 @@ mod extension {
     #[pymodule_export]
     use super::threading::condition::Condition;
     #[pymodule_export]
-    use super::threading::deadlock::waits;
+    use super::threading::deadlock::{sleepers, timer_is_idle, waits};
     #[pymodule_export]
     use super::threading::event::Event;
     #[pymodule_export]
@@ -80,6 +82,8 @@ mod extension {
     use super::threading::rlock::RLock;
     #[pymodule_export]
     use super::threading::semaphore::{BoundedSemaphore, Semaphore};
+    #[pymodule_export]
+    use super::threading::thread_end::ThreadEnd;
 
     use super::{Bound, PyModule, PyModuleMethods, PyResult};
 

@@ -59,6 +59,7 @@ impl Managed {
             called.unwrap_or_else(|error| Err(error.into_value(py)))
         };
         let Some(timeout) = task.options().timeout else {
+            future.get().run_by(worker);
             let outcome = call();
             future.get().end(worker.end());
             return task.conclude(py, pool, outcome);

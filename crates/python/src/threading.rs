@@ -6,6 +6,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`wait`] | a thread waits |
+//! | [`watch`] | what it does besides: notes the wait in the graph, looks around |
 //! | [`wanted`] | what a wait shows to the graph, and to those who report on it |
 //! | [`deadlock`] | what is told of a deadlock, and who waits for what |
 //! | [`tasks`] | tasks as owners: which thread they run in |
@@ -16,6 +17,7 @@
 //! | [`lock`], [`rlock`] | `Lock`, `RLock` |
 //! | [`semaphore`], [`event`], [`barrier`] | `Semaphore` and `BoundedSemaphore`, `Event`, `Barrier` |
 //! | [`condition`], [`condition_lock`] | `Condition`, and the lock that it stands beside |
+//! | [`thread_end`] | what `Thread.join` waits for |
 
 pub(crate) mod barrier;
 pub(crate) mod condition;
@@ -29,6 +31,8 @@ pub(crate) mod place;
 pub(crate) mod rlock;
 pub(crate) mod semaphore;
 pub(crate) mod tasks;
+pub(crate) mod thread_end;
 pub(crate) mod timeout;
 pub(crate) mod wait;
 pub(crate) mod wanted;
+pub(crate) mod watch;

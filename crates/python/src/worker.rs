@@ -15,7 +15,7 @@ use crate::managed::Managed;
 use crate::runtime::PythonRuntime;
 use pyo3::prelude::*;
 use raddle_pool::{Pool, Post};
-use raddle_sync::{Moment, Mutex, WaitWord};
+use raddle_sync::{Moment, Mutex, Owner, WaitWord};
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -64,6 +64,7 @@ pub(crate) struct Worker {
     pub(crate) name: Py<PyAny>,
     pub(crate) post: Arc<Post>,
     thread: u64,
+    pub(crate) owner: Owner,
     /// When the last task ended, if the worker has not slept since; else 0.
     last_end: AtomicU64,
     /// Since when the worker has had the interpreter, as far as it knows.
@@ -74,11 +75,13 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
+    /// Made in the worker's own thread.
     pub(crate) fn new(name: Py<PyAny>, thread: u64) -> Self {
         Self {
             name,
             post: Arc::default(),
             thread,
+            owner: Owner::current_thread(),
             last_end: AtomicU64::new(0),
             attached: AtomicU64::new(0),
             watch: Mutex::default(),

@@ -99,6 +99,14 @@ pub struct Standing {
     pub waits_for: Arc<dyn Waitable>,
     /// Whether it ends by itself.
     pub timed: bool,
+    /// Whether nobody has woken the one who waits.
+    pub asleep: bool,
+}
+
+impl Wait {
+    fn is_asleep(&self) -> bool {
+        self.waiter.is_queued() && !self.waits_for.is_over()
+    }
 }
 
 impl Graph {
@@ -177,6 +185,7 @@ impl Graph {
             owner: *owner,
             waits_for: Arc::clone(&wait.waits_for),
             timed: wait.timed,
+            asleep: wait.is_asleep(),
         });
         standing.collect()
     }
@@ -187,7 +196,7 @@ impl Graph {
     pub fn sleepers(&self, but: Owner) -> usize {
         let waits = self.waits.lock();
         let asleep = |(owner, wait): &(&Owner, &Wait)| {
-            **owner != but && !owner.is_task() && !wait.timed && wait.waiter.is_queued()
+            **owner != but && !owner.is_task() && !wait.timed && wait.is_asleep()
         };
         waits.0.iter().filter(asleep).count()
     }
@@ -233,7 +242,12 @@ impl fmt::Debug for Member {
 
 impl fmt::Debug for Standing {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { owner, timed, .. } = self;
-        formatter.debug_struct("Standing").field("owner", owner).field("timed", timed).finish_non_exhaustive()
+        let Self { owner, timed, asleep, .. } = self;
+        formatter
+            .debug_struct("Standing")
+            .field("owner", owner)
+            .field("timed", timed)
+            .field("asleep", asleep)
+            .finish_non_exhaustive()
     }
 }

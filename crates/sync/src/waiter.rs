@@ -73,6 +73,13 @@ impl Waiter {
         Arc::new(Self { owner, state: WaitWord::new(IDLE), epoch: AtomicU32::new(fork::epoch()), ring })
     }
 
+    /// Marks it as one who waits, although it stands in no queue: for what wakes those who wait by other means, and tells that
+    /// it has by [`Waitable::is_over`]. To be [`reset`](Waiter::reset) at the end of the wait.
+    pub fn stand_by(&self) {
+        self.epoch.store(fork::epoch(), Ordering::Relaxed);
+        self.state.store(QUEUED);
+    }
+
     /// Who waits.
     #[must_use]
     pub fn owner(&self) -> Owner {
@@ -191,6 +198,12 @@ pub trait Waitable: Send + Sync {
         false
     }
 
+    /// Whether what is waited for has come about, although the waiter may not show it: for what keeps no queue
+    /// ([`Waiter::stand_by`]). Called with the graph's lock held.
+    fn is_over(&self) -> bool {
+        false
+    }
+
     /// What the one who waits wants told about this wait: a value of its own, for whoever reports on the graph.
     fn subject(&self) -> Option<&dyn Any> {
         None
@@ -216,6 +229,10 @@ impl<W: Waitable + ?Sized> Waitable for Arc<W> {
 
     fn is_exact(&self) -> bool {
         (**self).is_exact()
+    }
+
+    fn is_over(&self) -> bool {
+        (**self).is_over()
     }
 
     fn subject(&self) -> Option<&dyn Any> {

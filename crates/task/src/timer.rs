@@ -42,6 +42,8 @@ struct Agenda {
     entries: BinaryHeap<Reverse<Entry>>,
     sequence: u64,
     started: bool,
+    /// An action is being run, or was about to be when the thread last looked.
+    busy: bool,
 }
 
 #[derive(Default)]
@@ -99,16 +101,25 @@ impl Timers {
         }
         Ok(())
     }
+
+    /// Whether nothing is left to be done. None while there is no thread to do it.
+    #[must_use]
+    pub fn is_idle(&self) -> Option<bool> {
+        let agenda = self.shared.agenda.lock();
+        agenda.started.then(|| agenda.entries.is_empty() && !agenda.busy)
+    }
 }
 
 impl Shared {
     fn run(&self) {
         loop {
             let mut agenda = self.agenda.lock();
+            agenda.busy = false;
             let next = agenda.entries.peek().map(|Reverse(entry)| entry.moment);
             match next {
                 Some(moment) if moment <= Moment::now() => {
                     let entry = agenda.entries.pop();
+                    agenda.busy = true;
                     drop(agenda);
                     if let Some(Reverse(entry)) = entry {
                         // The panic hook has printed it; the other actions must still come at their time.

@@ -12,8 +12,10 @@ from threading import BrokenBarrierError
 from typing import TYPE_CHECKING, Any
 
 from raddle import _raddle
+from raddle._internal.deadlocks import report_deadlock
 from raddle._internal.errors import DependencyFailed, ExecutorFull, ForkError, TaskTimeout
 from raddle._internal.future import Future
+from raddle._internal.lost_wakeups import tell_of_lost_wakeups
 
 if TYPE_CHECKING:
     import asyncio
@@ -38,6 +40,7 @@ __all__ = [
     "describe_stack",
     "log_callback_error",
     "report_deadlock",
+    "tell_of_lost_wakeups",
     "threads_are_starting",
 ]
 
@@ -82,11 +85,6 @@ def current_task() -> asyncio.Task[Any] | None:
         return None
     task: asyncio.Task[Any] | None = asyncio.current_task()
     return task
-
-
-def report_deadlock(members: list[tuple[int, object, object]], presumed: bool) -> BaseException | None:
-    """Tell of a deadlock."""
-    return None if presumed else RuntimeError(f"deadlock: {members}")
 
 
 _raddle.bind(sys.modules[__name__])

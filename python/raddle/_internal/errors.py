@@ -1,8 +1,14 @@
 """Every exception that Raddle adds to the stdlib's."""
 
+from __future__ import annotations
+
 import queue
 import sys
 from concurrent import futures
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from raddle._internal.standing import Standing
 
 if sys.version_info >= (3, 11):
     _Timeout = TimeoutError
@@ -48,6 +54,54 @@ class ForkError(RuntimeError):
     Submit the task again: the executor itself works in the child.
     """
 
+
+class DeadlockError(RuntimeError):
+    """The call would have closed a circle of threads, each of which waits for the next one.
+
+    Raised in one of them, the one whose call came last; the others go on waiting for what it holds. The message says who
+    holds what, wants what, and stands where.
+
+        >>> from raddle import threading
+        >>> first, second = threading.RLock(), threading.RLock()
+        >>> ready = threading.Event()
+        >>> def other():
+        ...     with second:
+        ...         ready.set()
+        ...         with first:
+        ...             pass
+        >>> with first:
+        ...     thread = threading.Thread(target=other, name="other")
+        ...     thread.start()
+        ...     _ = ready.wait()
+        ...     try:
+        ...         thread.join()
+        ...     except threading.DeadlockError as error:
+        ...         print(sorted(member.name for member in error.members))
+        ['MainThread', 'other']
+        >>> thread.join()
+    """
+
+    members: tuple[Standing, ...]
+    """Who is in the circle, the raising thread first. Each wants what the next one holds, and the last one what the first
+    one holds."""
+
+    def __init__(self, message: str = "", members: tuple[Standing, ...] = ()) -> None:
+        super().__init__(message)
+        self.members = members
+
+    def __reduce__(self) -> tuple[type[DeadlockError], tuple[str]]:
+        # Threads and locks can't be sent elsewhere; what is said of them can.
+        return type(self), (str(self),)
+
+
+class DeadlockWarning(RuntimeWarning):
+    """A circle as of `DeadlockError` that somebody outside could break: it has a plain `Lock` in it, which any thread may
+    release.
+    """
+
+
+for _error in (DeadlockError, DeadlockWarning):
+    _error.__module__ = "raddle.threading"
 
 for _error in (TaskTimeout, DependencyFailed, ExecutorFull, ForkError):
     # Where users find it, which is what tracebacks show and pickles name.

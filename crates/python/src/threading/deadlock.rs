@@ -6,11 +6,13 @@
 use super::tasks;
 use super::wanted::Subject;
 use crate::ffi;
-use crate::interpreter::names;
+use crate::interpreter::{names, timers};
 use pyo3::exceptions::{PyBaseException, PyException};
 use pyo3::prelude::*;
 use raddle_sync::graph::{Cycle, Graph};
 use raddle_sync::{Owner, Waitable};
+use std::cell::RefCell;
+use std::sync::Arc;
 
 /// Who holds something, for people to read: see [`holder`].
 pub(crate) type Holder = (Option<u64>, Option<u64>);
@@ -44,15 +46,59 @@ pub(crate) fn report(py: Python<'_>, cycle: &Cycle) -> PyResult<()> {
 /// A wait, and whether it ends by itself.
 type Standing = (u64, Option<Py<PyAny>>, Py<PyAny>, bool);
 
-/// All waits on Raddle's primitives: `(thread's identity, task or None, what it waits for, whether it ends by itself)`.
+/// All waits on Raddle's primitives: `(thread's identity, task or None, what it waits for, whether it ends by itself)`. Of the
+/// calling thread, those which it left to look around, such as into the signal handler that asks.
 #[pyfunction]
 pub(crate) fn waits(py: Python<'_>) -> Vec<Standing> {
-    let standing = Graph::of_process().snapshot();
-    let told = standing.iter().filter_map(|wait| {
-        let (ident, task, object) = wait_of(py, &*wait.waits_for)?;
-        Some((ident, task, object, wait.timed))
+    let noted = Graph::of_process().snapshot().into_iter().map(|wait| (wait.waits_for, wait.timed));
+    let told = paused().chain(noted).filter_map(|(waits_for, timed)| {
+        let (ident, task, object) = wait_of(py, &*waits_for)?;
+        Some((ident, task, object, timed))
     });
     told.collect()
+}
+
+/// The identities of the threads that sleep until somebody wakes them, which nobody has done yet.
+#[pyfunction]
+pub(crate) fn sleepers() -> Vec<u64> {
+    let asleep = Graph::of_process().snapshot().into_iter();
+    let asleep = asleep.filter(|wait| wait.asleep && !wait.timed && !wait.owner.is_task());
+    asleep.filter_map(|wait| wait.owner.thread_ident()).collect()
+}
+
+/// Whether the thread that keeps Raddle's timers has nothing to do; None while there is no such thread.
+#[pyfunction]
+pub(crate) fn timer_is_idle() -> Option<bool> {
+    timers().is_idle()
+}
+
+type Waiting = (Arc<dyn Waitable>, bool);
+
+// What the calling thread waits for while it looks around.
+thread_local!(static PAUSED: RefCell<Vec<Waiting>> = const { RefCell::new(Vec::new()) });
+
+fn paused() -> impl Iterator<Item = Waiting> {
+    PAUSED
+        .with_borrow(|waits| waits.iter().map(|(wait, timed)| (Arc::clone(wait), *timed)).collect::<Vec<_>>())
+        .into_iter()
+}
+
+/// While it lives, the calling thread looks around in the midst of a wait.
+pub(crate) struct Paused(());
+
+impl Paused {
+    pub(crate) fn new(waits_for: Arc<dyn Waitable>, timed: bool) -> Self {
+        PAUSED.with_borrow_mut(|waits| waits.push((waits_for, timed)));
+        Self(())
+    }
+}
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        // Dropped after the list is free again: it may be the last to hold the primitive.
+        let wait = PAUSED.with_borrow_mut(Vec::pop);
+        drop(wait);
+    }
 }
 
 /// A holder as Python code knows it: the thread's identity (of a task: where its loop runs), and the task's `id()` if it is one.

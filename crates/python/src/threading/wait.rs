@@ -6,12 +6,10 @@
 //! A pool's worker keeps its slot: what it waits for comes from a thread that runs already, or the stdlib's primitives would
 //! make it wait just the same.
 
-use super::deadlock;
 use super::wanted::Wanted;
-use crate::interpreter::{self, Nap, Naps};
-use crate::worker::task_deadline;
+use super::watch::Watch;
+use crate::interpreter::{Nap, Naps};
 use pyo3::prelude::*;
-use raddle_sync::graph::{Graph, Registration};
 use raddle_sync::{Moment, Owner, Waitable, Waiter, Woken};
 use std::sync::Arc;
 
@@ -101,10 +99,10 @@ fn sleep<W: Waitable + 'static>(
     deadline: Option<Moment>,
     raised: &mut dyn FnMut(PyErr) -> PyResult<()>,
 ) -> PyResult<bool> {
-    let mut naps = Naps::new();
-    let mut suspected = false;
+    let mut watch = Watch::new(waiter, wanted, deadline.is_some());
+    let mut naps = Naps::of_wait(watch.timed);
     loop {
-        let noted = note(py, waiter, wanted, deadline.is_some(), &mut suspected)?;
+        let noted = watch.note(py)?;
         let had = loop {
             match naps.sleep(py, deadline, |until| waiter.sleep(until)) {
                 Nap::Woken if wanted.attempt(waiter) => break Some(true),
@@ -113,33 +111,9 @@ fn sleep<W: Waitable + 'static>(
                 Nap::Unrested => break None,
             }
         };
-        drop(noted);
         match had {
             Some(had) => return Ok(had),
-            None => interpreter::look(py).or_else(&mut *raised)?,
-        }
-    }
-}
-
-/// Notes the wait. When it closes a deadlock, that is told, and an error unless it is a suspicion that the user wants no error
-/// for; a suspicion is told once a wait (`suspected`).
-fn note<W: Waitable + 'static>(
-    py: Python<'_>,
-    waiter: &Arc<Waiter>,
-    wanted: &Arc<Wanted<W>>,
-    ends_by_itself: bool,
-    suspected: &mut bool,
-) -> PyResult<Registration> {
-    let graph = Graph::of_process();
-    let timed = ends_by_itself || task_deadline().get().is_some();
-    let waits_for = || Arc::clone(wanted) as Arc<dyn Waitable>;
-    match graph.begin(waiter, waits_for(), timed) {
-        Ok(noted) => Ok(noted),
-        Err(cycle) => {
-            if !(cycle.presumed && std::mem::replace(suspected, true)) {
-                deadlock::report(py, &cycle)?;
-            }
-            Ok(graph.insist(waiter, waits_for(), timed))
+            None => watch.look(py, Some(noted), &mut naps).or_else(&mut *raised)?,
         }
     }
 }

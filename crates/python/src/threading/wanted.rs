@@ -19,7 +19,7 @@ pub(crate) struct Subject {
 /// A primitive (`what`) as one wait shows it to the graph.
 pub(crate) struct Wanted<W> {
     pub(crate) what: W,
-    subject: Subject,
+    pub(crate) subject: Subject,
 }
 
 impl<W> Wanted<W> {
@@ -65,6 +65,10 @@ impl<W: Waitable> Waitable for Wanted<W> {
 
     fn is_exact(&self) -> bool {
         self.what.is_exact()
+    }
+
+    fn is_over(&self) -> bool {
+        self.what.is_over()
     }
 
     fn subject(&self) -> Option<&dyn Any> {

@@ -1,0 +1,126 @@
+"""Who holds what, and who waits for what, at this moment: on demand, or on a signal."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, TextIO
+
+from raddle import _raddle
+from raddle._internal import lost_wakeups
+from raddle._internal.standing import (
+    Standing,
+    current_frames,
+    current_holds,
+    place_in,
+    show_held,
+    show_stack,
+    show_wanted,
+    stack_of,
+    standing,
+)
+
+_Handler = Callable[[int, FrameType | None], Any] | int | None
+
+
+def dump(file: TextIO | None = None) -> None:
+    """Print every thread's stack, the locks that it holds and what it waits for; asyncio's tasks too, if they wait for
+    Raddle's primitives.
+
+    For people: the format may change. Locks in the sense of this report are `Lock`, `RLock` and `RWLock`.
+
+    Args:
+        file: where to; by default `sys.stderr`.
+    """
+    parts = [_paragraph(told, waits) for told, waits in _everybody()]
+    print(*parts, sep="\n\n", file=sys.stderr if file is None else file, flush=True)
+
+
+def _everybody() -> list[tuple[Standing, list[str]]]:
+    frames, holds = current_frames(), current_holds()
+    waits: dict[int, list[str]] = {}
+    tasks = []
+    for ident, task, wants, timed in _raddle.waits():
+        wanted = show_wanted(wants) + (", for a time" if timed and task is None else "")
+        if task is None:
+            waits.setdefault(ident, []).append(wanted)
+        else:
+            tasks.append((standing(ident, task, wants, frames=frames, holds=holds), [wanted]))
+    threads = [
+        (standing(ident, None, None, frames=frames, holds=holds), waits.get(ident, [])) for ident in frames
+    ]
+    return threads + tasks
+
+
+def _paragraph(told: Standing, waits: list[str]) -> str:
+    kind = "Thread" if told.task is None else "Task"
+    here = " (which prints this)" if told.task is None and told.ident == threading.get_ident() else ""
+    lines = [f"{kind} {told.name!r}{here}:"]
+    if told.stack:
+        lines.append(show_stack(told.stack))
+    else:
+        lines.append(f"  {place_in(told.stack)}")
+    lines += [
+        f"  holds {show_held(thing, place)}" for thing, place in zip(told.holds, told.acquired, strict=True)
+    ]
+    lines += [f"  wants {wanted}" for wanted in waits]
+    return "\n".join(lines)
+
+
+_registered: dict[int, tuple[_Handler, _Handler]] = {}
+"""By signal: our handler, and the one that was there before."""
+
+
+def register(signum: int, file: TextIO | None = None, chain: bool = False) -> None:
+    """Have a signal print what `dump` prints; for a program that hangs, from outside: `kill -USR1 PID`.
+
+    The handler is Python code, so the main thread must come to run it: it does while it waits for any of Raddle's primitives,
+    but not while it is stuck in C code. `faulthandler.register` prints the stacks even then.
+
+    Args:
+        signum: the signal, such as `signal.SIGUSR1`.
+        file: where to; by default `sys.stderr`.
+        chain: call the handler that was there before as well.
+
+    Raises:
+        ValueError: not called from the main thread, or the signal can't be handled.
+    """
+    before = _registered[signum][1] if signum in _registered else signal.getsignal(signum)
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        dump(file)
+        if chain and callable(before):
+            before(number, frame)
+
+    signal.signal(signum, handler)
+    _forget(signum)
+    _registered[signum] = (handler, before)
+    if not (chain and callable(before)):
+        lost_wakeups.handlers_that_only_tell.add(handler)
+
+
+def unregister(signum: int) -> bool:
+    """Give a signal back to the handler that it had before `register`.
+
+    Args:
+        signum: the signal.
+
+    Returns:
+        Whether it was registered.
+    """
+    if signum not in _registered:
+        return False
+    handler, before = _registered[signum]
+    if signal.getsignal(signum) is handler:
+        signal.signal(signum, signal.SIG_DFL if before is None else before)
+    _forget(signum)
+    return True
+
+
+def _forget(signum: int) -> None:
+    known = _registered.pop(signum, None)
+    if known is not None:
+        lost_wakeups.handlers_that_only_tell.discard(known[0])
