@@ -305,6 +305,18 @@ impl RwLock {
         self.gates.is_held() || self.readers() != 0
     }
 
+    /// The waiting writers who must have had their turn before a reader that waits now: in a fair lock only the first, and not
+    /// even that one while another writes.
+    fn next_writers(&self, inside: Option<Owner>) -> Vec<Owner> {
+        let most = match (self.fair, inside) {
+            (false, _) => usize::MAX,
+            (true, None) => 1,
+            (true, Some(_)) => 0,
+        };
+        let Some(waiting) = self.waiting.peek() else { return Vec::new() };
+        waiting.writers.iter().take(most).map(|writer| writer.owner()).collect()
+    }
+
     /// Whether readers and writers are let in by turns.
     #[must_use]
     pub const fn is_fair(&self) -> bool {
@@ -369,8 +381,11 @@ impl<L: Deref<Target = RwLock> + Send + Sync> Waitable for ReadSide<L> {
         Vec::new()
     }
 
+    /// A writer that waits is in a reader's way too.
     fn holders(&self, waiter: Owner, visit: &mut dyn FnMut(Owner)) {
-        self.0.waiting.visit(self.0.writer(), waiter, visit);
+        let writer = self.0.writer();
+        self.0.waiting.visit(writer, waiter, visit);
+        self.0.next_writers(writer).into_iter().for_each(visit);
     }
 }
 

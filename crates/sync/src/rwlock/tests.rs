@@ -79,6 +79,26 @@ fn a_writer_that_becomes_a_reader_lets_other_readers_in() {
 }
 
 #[test]
+fn a_reader_waits_for_those_writers_who_come_before_it() {
+    for fair in [false, true] {
+        let [holder, first, second, reader] = waiters();
+        let lock = RwLock::new(fair);
+        let seen = || {
+            let mut seen = Vec::new();
+            ReadSide(&lock).holders(reader.owner(), &mut |owner| seen.push(owner));
+            seen
+        };
+        assert!(lock.try_read(holder.owner()));
+        assert!(!WriteSide(&lock).attempt(&first) && !WriteSide(&lock).attempt(&second));
+        assert!(!ReadSide(&lock).attempt(&reader));
+        let (first, second) = (first.owner(), second.owner());
+        assert_eq!(seen(), if fair { vec![first] } else { vec![first, second] });
+        lock.release_read(holder.owner()).expect("held");
+        assert_eq!(seen(), if fair { vec![first] } else { vec![first, second] });
+    }
+}
+
+#[test]
 fn what_nobody_holds_can_not_be_released() {
     let lock = RwLock::default();
     let me = Owner::thread(1);
