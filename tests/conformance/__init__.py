@@ -1,1 +1,1 @@
-"""The interpreter's own tests of futures and executors, run against Raddle's classes; see README.md."""
+"""The interpreter's own tests of threads, queues and futures, run against Raddle's classes; see README.md."""

@@ -18,7 +18,7 @@ from .verdict import Verdict, judge
 def main() -> int:
     """Run the command line; return 0 when everything is as expected, 1 when not."""
     options = _parse()
-    listed = not options.no_exceptions and options.replacement == "raddle.futures"
+    listed = not options.no_exceptions and options.replacement == "raddle"
     print(
         f"{options.replacement} on {platform.python_implementation()} {platform.python_version()}", flush=True
     )
@@ -65,9 +65,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--no-exceptions", action="store_true", help="judge as if nothing were listed")
     parser.add_argument(
         "--replacement",
-        default="raddle.futures",
-        metavar="MODULE",
-        help="whose classes to put in place; concurrent.futures gives the interpreter's own result",
+        default="raddle",
+        metavar="PACKAGE",
+        help="whose classes to put in place; stdlib gives the interpreter's own result",
     )
     parser.add_argument("--test-limit", type=float, default=60.0, metavar="SECONDS", help="for one test (60)")
     parser.add_argument(

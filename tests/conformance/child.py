@@ -33,7 +33,7 @@ class Order:
 
     Attributes:
         suite: name of the suite.
-        replacement: name of the module whose classes to put in place.
+        replacement: name of the package whose classes to put in place.
         events: path of the file to write to.
         test_limit: seconds a test may take.
         patterns: what to choose tests by; one that matches any is run; none choose all.
@@ -52,7 +52,7 @@ class Order:
         # Pools of processes and interpreters build on the originals, so they are loaded first.
         code = (
             "import concurrent.futures as f; f.ProcessPoolExecutor; getattr(f, 'InterpreterPoolExecutor', None)\n"
-            f"{substitution.bootstrap(self.replacement)}"
+            f"{substitution.bootstrap(self.replacement, SUITES[self.suite].places)}"
             "from conformance import child; child.main()\n"
         )
         return [sys.executable, "-X", "faulthandler", "-c", code, json.dumps(asdict(self))]
@@ -69,11 +69,14 @@ def main() -> None:
 
 def run(order: Order, events: IO[str]) -> None:
     """Collect the suite and run what the order asks for, writing events as they happen."""
-    found = collect(SUITES[order.suite])
+    suite = SUITES[order.suite]
+    found = collect(suite)
     _write(
         events,
         event="plan",
-        source=getattr(sys.modules[order.replacement], "__file__", None),
+        sources=[
+            getattr(substitution.source(order.replacement, place), "__file__", None) for place in suite.places
+        ],
         ids=list(found.tests),
         skipped=dict(found.skipped),
         missing=found.missing,
@@ -84,7 +87,7 @@ def run(order: Order, events: IO[str]) -> None:
     from test import support  # type: ignore[import-not-found,unused-ignore]
 
     support.verbose = 0
-    substitution.install_in_children(order.replacement)
+    substitution.install_in_children(order.replacement, suite.places)
     remaining = substitution.leftovers()
     if remaining:
         raise RuntimeError(f"these names still mean the originals: {', '.join(remaining)}")

@@ -1,8 +1,8 @@
 """Which of the interpreter's tests belong to which suite, and how they are found.
 
-A suite names modules and, for each, patterns of `Class.method`. The patterns of the asyncio suite were found
-by recording, on 3.10, 3.13 and 3.15, which tests create a `concurrent.futures.Future` or an executor; tests
-that never touch one would only swell the count. A module that an interpreter does not have
+A suite names modules and, for each, patterns of `Class.method`; a pattern that starts with `!` leaves out. The patterns
+of the asyncio suite were found by recording, on 3.10, 3.13 and 3.15, which tests create a `concurrent.futures.Future`
+or an executor; tests that never touch one would only swell the count. A module that an interpreter does not have
 (`test_concurrent_futures` became a package in 3.12) is passed over; a suite none of whose modules exist is
 missing, which is reported, not counted.
 """
@@ -23,11 +23,27 @@ _ASYNCIO = "test.test_asyncio"
 
 @dataclass(frozen=True)
 class Suite:
-    """A named selection of the interpreter's tests: module name to patterns of `Class.method`."""
+    """A named selection of the interpreter's tests.
+
+    Attributes:
+        name: what the command line calls it.
+        title: its name in words.
+        modules: module name to patterns of `Class.method`.
+        places: what is replaced while it runs: keys of `substitution.PLACES`.
+    """
 
     name: str
     title: str
     modules: Mapping[str, tuple[str, ...]]
+    places: tuple[str, ...] = ("futures",)
+
+    def chooses(self, module: str, name: str) -> bool:
+        """Tell whether `Class.method` of the module belongs to the suite."""
+        patterns = self.modules[module]
+        left_out = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
+        return any(fnmatchcase(name, pattern) for pattern in patterns) and not any(
+            fnmatchcase(name, pattern) for pattern in left_out
+        )
 
 
 @dataclass(frozen=True)
@@ -124,6 +140,29 @@ SUITES = {
                 ),
             },
         ),
+        Suite(
+            "lock_tests",
+            "test.lock_tests, bound to each of Raddle's classes",
+            {"conformance.locks": EVERYTHING},
+            ("threading", "_thread"),
+        ),
+        Suite(
+            "threading",
+            "test_threading, test_thread, test_threading_local",
+            {
+                # What runs in subinterpreters never meets Raddle: they don't load its extension.
+                "test.test_threading": (*EVERYTHING, "!SubinterpThreadingTests.*"),
+                "test.test_thread": EVERYTHING,
+                "test.test_threading_local": EVERYTHING,
+            },
+            ("threading", "_thread"),
+        ),
+        Suite(
+            "queue",
+            "test_queue, test_sched",
+            {"test.test_queue": EVERYTHING, "test.test_sched": EVERYTHING},
+            ("threading", "_thread", "queue"),
+        ),
     )
 }
 
@@ -146,9 +185,7 @@ def collect(suite: Suite) -> Found:
             if not (isinstance(case, type) and issubclass(case, unittest.TestCase) and _on_threads(case)):
                 continue
             for method in unittest.defaultTestLoader.getTestCaseNames(case):
-                if any(
-                    fnmatchcase(f"{case.__qualname__}.{method}", pattern) for pattern in suite.modules[name]
-                ):
+                if suite.chooses(name, f"{case.__qualname__}.{method}"):
                     test = case(method)
                     tests.setdefault(test.id(), test)
     return Found(

@@ -55,11 +55,11 @@ class SuiteRun:
     """Everything known about one run of a suite.
 
     `ids` are all tests of the suite, `outcomes` those that were chosen, `problems` what went wrong outside any test,
-    `missing` the reason why the interpreter does not have the suite, `source` the file that the replacement came from.
+    `missing` the reason why the interpreter does not have the suite, `sources` the files that the replacement is in.
     """
 
     name: str
-    source: str | None = None
+    sources: list[str | None] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
@@ -83,11 +83,11 @@ def run_suite(
     patterns: tuple[str, ...] = (),
     on_outcome: Callable[[str, Outcome], None] = lambda _id, _outcome: None,
 ) -> SuiteRun:
-    """Run the suite against the module `replacement` and return what happened.
+    """Run the suite against the package `replacement` and return what happened.
 
     Arguments:
         suite: the suite.
-        replacement: name of the module whose classes take the place of `concurrent.futures`'.
+        replacement: name of the package whose classes take the place of the standard library's.
         limits: seconds for a test and for the suite.
         patterns: parts of ids or globs over them; a test that matches any is chosen; none choose all.
         on_outcome: called with each test's id and outcome as soon as it is known.
@@ -225,7 +225,7 @@ class _Watch:
     def _take(self, event: dict[str, Any]) -> None:
         kind = event["event"]
         if kind == "plan":
-            self._seen.source = event["source"]
+            self._seen.sources = event["sources"]
             self._seen.ids = event["ids"]
             self._seen.module_skips = event["skipped"]
             self._seen.missing = event["missing"]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
+from . import substitution
 from .exceptions import KnownException, for_suite
 from .standins.refusing import MESSAGE
 from .suites import SUITES
@@ -38,6 +42,66 @@ def test_the_replacement_is_what_asyncio_and_its_tests_use() -> None:
         "asyncio", "refusing", NEAR, "*.test_to_thread", "*.test_wrap_future", "*.test_run_in_executor"
     )
     assert set(names(seen)) == {"test_to_thread", "test_wrap_future", "test_run_in_executor"}
+    assert_all_refused(seen)
+
+
+@pytest.mark.parametrize(
+    ("suite", "patterns"),
+    [
+        (
+            "lock_tests",
+            ("*LockTests.test_constructor", ".ConditionTests.test_acquire", "*SemaphoreTests.test_acquire"),
+        ),
+        (
+            "threading",
+            (
+                "*LockTests.test_constructor",
+                "*Semaphore*.test_acquire",
+                "test_threading.Condition*.test_acquire",
+            ),
+        ),
+        ("threading", ("test_threading.EventTests.test_is_set", "BarrierTests.test_single_thread")),
+        ("queue", ("*QueueTest.test_basic", "*QueueTest.test_order", "*.test_enter_concurrent")),
+    ],
+)
+def test_the_replacement_is_what_the_tests_make_primitives_and_queues_from(
+    suite: str, patterns: tuple[str, ...]
+) -> None:
+    seen = run(suite, "refusing_primitives", NEAR, *patterns)
+    assert seen.outcomes
+    assert_all_refused(seen)
+
+
+def test_names_that_still_mean_an_original_are_found() -> None:
+    code = """
+import queue, sys, threading, types
+sys.path.insert(0, sys.argv[1])
+from conformance import substitution
+
+module = sys.modules["test.fake"] = types.ModuleType("test.fake")
+holder = type("Holder", (queue.Queue,), {"__module__": "test.fake", "make": staticmethod(threading.Event)})
+substitution.install("conformance.standins.refusing_primitives", ("threading", "queue"))
+vars(module).update(Holder=holder, Event=holder.make, replaced=threading.Event, queue=queue)
+print(substitution.leftovers())
+stale = vars(module)["queue"] = types.ModuleType("queue")
+stale.LifoQueue = holder.__base__
+print(substitution.leftovers()[2:])
+"""
+    command = [sys.executable, "-c", code, substitution.TESTS_DIR]
+    first, second = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+    assert first == "['test.fake.Holder.make', 'test.fake.Holder, a Queue', 'test.fake.Event']"
+    assert second == "['test.fake.Event', 'test.fake.queue.LifoQueue']"
+
+
+def test_the_replacement_is_what_the_tests_and_their_child_interpreters_start_threads_with() -> None:
+    patterns = (
+        "test_start_thread_again",
+        "test_join_nondaemon_on_shutdown",
+        "test_1_join_on_shutdown",
+        "test_recursion_limit",
+    )
+    seen = run("threading", "refusing_threads", NEAR, *patterns)
+    assert set(names(seen)) == set(patterns)
     assert_all_refused(seen)
 
 
@@ -78,7 +142,7 @@ def test_an_exception_lost_in_a_thread_fails_the_test() -> None:
 
 
 def test_the_interpreters_own_classes_pass() -> None:
-    seen = run_suite(SUITES["asyncio"], "concurrent.futures", NEAR, ("ToThreadTests",))
+    seen = run_suite(SUITES["asyncio"], "stdlib", NEAR, ("ToThreadTests",))
     assert seen.outcomes
     assert {outcome.outcome for outcome in seen.outcomes.values()} == {"passed"}
     assert not seen.problems
@@ -121,7 +185,7 @@ def test_a_suite_over_its_limit_is_ended_and_leaves_the_rest_not_run() -> None:
 
 
 def test_pools_of_processes_and_interpreters_are_out_of_scope() -> None:
-    seen = run_suite(SUITES["concurrent_futures"], "concurrent.futures", NEAR, ("FutureTests.test_repr",))
+    seen = run_suite(SUITES["concurrent_futures"], "stdlib", NEAR, ("FutureTests.test_repr",))
     if seen.missing:
         pytest.skip(seen.missing)
     assert seen.ids

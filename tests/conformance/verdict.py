@@ -48,7 +48,7 @@ class Verdict:
         return {
             "suite": self.run.name,
             "missing": self.run.missing,
-            "source": self.run.source,
+            "sources": self.run.sources,
             "passed": self.passed,
             "total": self.total,
             "excepted": len(self.excepted),
