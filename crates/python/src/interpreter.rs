@@ -35,7 +35,7 @@ pub(crate) struct Names {
     checkpoint: Py<PyAny>,
     /// The logger of `concurrent.futures`.
     pub(crate) logger: Py<PyAny>,
-    /// `report_deadlock(members, presumed) -> BaseException | None`: what to raise, or None to wait on.
+    /// `report_deadlock(members, presumed, lasting) -> BaseException | None`: what to raise, or None to wait on.
     pub(crate) report_deadlock: Py<PyAny>,
     /// `tell_of_lost_wakeups(wanted, asleep, before) -> object | None`: see `threading::watch`.
     pub(crate) tell_of_lost_wakeups: Py<PyAny>,

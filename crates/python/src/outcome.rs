@@ -67,7 +67,7 @@ pub(crate) fn sleep(
     let mut watch = Watch::new(&waiter, &wanted, deadline.is_some());
     watch.look(py, None, &mut naps)?;
     while !wanted.attempt(&waiter) {
-        let noted = watch.note(py)?;
+        let noted = watch.note(py, &naps)?;
         match naps.sleep(py, deadline, &sleep) {
             Nap::Woken => return Ok(true),
             Nap::TimedOut => return Ok(false),

@@ -39,8 +39,8 @@ def deadlock_policy(policy: Policy) -> Policy:
     their holders can release always raise `DeadlockError`.
 
     Args:
-        policy: `"warn"`, the default: a `DeadlockWarning` with all stacks, once for the same threads at the same lines;
-            `"raise"`: a `DeadlockError`; `"off"`: nothing.
+        policy: `"warn"`, the default: a `DeadlockWarning` with all stacks when the circle has stood for half a second, once for
+            the same threads at the same lines; `"raise"`: a `DeadlockError` at once; `"off"`: nothing.
 
     Returns:
         The policy so far.
@@ -80,7 +80,7 @@ def track(on: bool) -> bool:
 
 
 def report_deadlock(
-    members: list[tuple[int, asyncio.Task[Any] | None, object]], presumed: bool
+    members: list[tuple[int, asyncio.Task[Any] | None, object]], presumed: bool, lasting: bool
 ) -> BaseException | None:
     """Tell of a deadlock that the calling thread has closed.
 
@@ -88,11 +88,13 @@ def report_deadlock(
         members: the identity of each thread in the circle, the task if one waits, and what it waits for, which the next
             one holds. The calling thread is the first.
         presumed: somebody outside could break the circle.
+        lasting: nobody has for half a second or more. A thread that takes its own lock again to wait until another one
+            releases it is no deadlock, and mostly over by then.
 
     Returns:
         The exception to raise, or None to wait on.
     """
-    if presumed and _policy == "off":
+    if presumed and (_policy == "off" or (_policy == "warn" and not lasting)):
         return None
     frames, holds = current_frames(), current_holds()
     told = []

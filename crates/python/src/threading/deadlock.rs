@@ -26,12 +26,12 @@ fn wait_of(py: Python<'_>, waits_for: &dyn Waitable) -> Option<Wait> {
     Some((subject.ident, task, subject.object.clone_ref(py)))
 }
 
-/// Tells of a deadlock that the calling thread has closed.
+/// Tells of a deadlock that the calling thread has closed; `lasting`: it has been one for long.
 ///
 /// Fails with the `DeadlockError` to raise. Succeeds when the user's policy is to wait on.
-pub(crate) fn report(py: Python<'_>, cycle: &Cycle) -> PyResult<()> {
+pub(crate) fn report(py: Python<'_>, cycle: &Cycle, lasting: bool) -> PyResult<()> {
     let waits: Vec<_> = cycle.members.iter().filter_map(|member| wait_of(py, &*member.waits_for)).collect();
-    match ffi::invoke(names(py).report_deadlock.bind(py), (waits, cycle.presumed)) {
+    match ffi::invoke(names(py).report_deadlock.bind(py), (waits, cycle.presumed, lasting)) {
         Ok(verdict) if verdict.is_none() => Ok(()),
         Ok(verdict) => Err(PyErr::from_value(verdict.cast_into::<PyBaseException>()?.into_any())),
         // A report that fails makes no error of a suspicion.

@@ -102,7 +102,7 @@ fn sleep<W: Waitable + 'static>(
     let mut watch = Watch::new(waiter, wanted, deadline.is_some());
     let mut naps = Naps::of_wait(watch.timed);
     loop {
-        let noted = watch.note(py)?;
+        let noted = watch.note(py, &naps)?;
         let had = loop {
             match naps.sleep(py, deadline, |until| waiter.sleep(until)) {
                 Nap::Woken if wanted.attempt(waiter) => break Some(true),

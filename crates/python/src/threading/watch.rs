@@ -18,14 +18,21 @@ use raddle_sync::graph::{Graph, Registration};
 use raddle_sync::{Waitable, Waiter};
 use std::sync::Arc;
 
+/// How long something has looked like a deadlock.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Suspicion {
+    Fresh,
+    Lasting,
+}
+
 /// One wait, for as long as it lasts.
 pub(crate) struct Watch<W> {
     waiter: Arc<Waiter>,
     wanted: Arc<Wanted<W>>,
     /// Whether it ends by itself.
     pub(crate) timed: bool,
-    /// A deadlock that may be one has been told of.
-    suspected: bool,
+    /// What has been told of a deadlock that may be one.
+    suspicion: Option<Suspicion>,
     /// What the last look saw, if it looked as if nobody could end the wait.
     seen: Option<Py<PyAny>>,
 }
@@ -35,7 +42,7 @@ impl<W: Waitable + 'static> Watch<W> {
     pub(crate) fn new(waiter: &Arc<Waiter>, wanted: &Arc<Wanted<W>>, ends_by_itself: bool) -> Self {
         let timed = ends_by_itself || task_deadline().get().is_some();
         let (waiter, wanted) = (Arc::clone(waiter), Arc::clone(wanted));
-        Self { waiter, wanted, timed, suspected: false, seen: None }
+        Self { waiter, wanted, timed, suspicion: None, seen: None }
     }
 
     fn waits_for(&self) -> Arc<dyn Waitable> {
@@ -43,14 +50,15 @@ impl<W: Waitable + 'static> Watch<W> {
     }
 
     /// Notes the wait. When it closes a deadlock, that is told, and an error unless it is a suspicion that the user wants no
-    /// error for; a suspicion is told once a wait.
-    pub(crate) fn note(&mut self, py: Python<'_>) -> PyResult<Registration> {
+    /// error for. A suspicion is told once a wait, and again when it has proved to last.
+    pub(crate) fn note(&mut self, py: Python<'_>, naps: &Naps) -> PyResult<Registration> {
         let graph = Graph::of_process();
         match graph.begin(&self.waiter, self.waits_for(), self.timed) {
             Ok(noted) => Ok(noted),
             Err(cycle) => {
-                if !(cycle.presumed && std::mem::replace(&mut self.suspected, true)) {
-                    deadlock::report(py, &cycle)?;
+                let suspicion = if naps.are_long() { Suspicion::Lasting } else { Suspicion::Fresh };
+                if !cycle.presumed || self.suspicion.replace(suspicion) != Some(suspicion) {
+                    deadlock::report(py, &cycle, suspicion == Suspicion::Lasting)?;
                 }
                 Ok(graph.insist(&self.waiter, self.waits_for(), self.timed))
             }
