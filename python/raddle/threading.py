@@ -30,12 +30,15 @@ from raddle._internal.deadlocks import deadlock_policy, track
 from raddle._internal.dumping import dump, register, unregister
 from raddle._internal.errors import DeadlockError, DeadlockWarning
 from raddle._internal.primitives import (
+    AtomicInt,
     Barrier,
     BoundedSemaphore,
     Condition,
     Event,
+    Latch,
     Lock,
     RLock,
+    RWLock,
     Semaphore,
 )
 from raddle._internal.replacement import replace as _replace
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TIMEOUT_MAX",
+    "AtomicInt",
     "Barrier",
     "BoundedSemaphore",
     "BrokenBarrierError",
@@ -58,8 +62,10 @@ __all__ = [
     "DeadlockWarning",
     "Event",
     "ExceptHookArgs",
+    "Latch",
     "Lock",
     "RLock",
+    "RWLock",
     "Semaphore",
     "Standing",
     "Thread",

@@ -41,6 +41,13 @@ pub(crate) struct Names {
     pub(crate) tell_of_lost_wakeups: Py<PyAny>,
     /// `current_task() -> Task | None`: the asyncio task that the calling thread runs.
     pub(crate) current_task: Py<PyAny>,
+    /// `ring(bell, loop) -> bool`: calls `bell` in the loop, soon; False when the loop has been closed.
+    pub(crate) ring: Py<PyAny>,
+    /// Coroutine functions, see `raddle._internal.async_waits`.
+    pub(crate) wait_async: Py<PyAny>,
+    pub(crate) enter_async: Py<PyAny>,
+    pub(crate) wait_notified: Py<PyAny>,
+    pub(crate) wait_until: Py<PyAny>,
 }
 
 static NAMES: PyOnceLock<Names> = PyOnceLock::new();
@@ -75,6 +82,11 @@ pub(crate) fn bind(namespace: &Bound<'_, PyAny>) -> PyResult<()> {
         report_deadlock: namespace.getattr("report_deadlock")?.unbind(),
         tell_of_lost_wakeups: namespace.getattr("tell_of_lost_wakeups")?.unbind(),
         current_task: namespace.getattr("current_task")?.unbind(),
+        ring: namespace.getattr("ring")?.unbind(),
+        wait_async: namespace.getattr("wait_async")?.unbind(),
+        enter_async: namespace.getattr("enter_async")?.unbind(),
+        wait_notified: namespace.getattr("wait_notified")?.unbind(),
+        wait_until: namespace.getattr("wait_until")?.unbind(),
     };
     // A second import (a reload) keeps the first classes: futures that exist are instances of them.
     let _ = NAMES.set(py, names);

@@ -67,6 +67,10 @@ mod extension {
     #[pymodule_export]
     use super::runtime::Seat;
     #[pymodule_export]
+    use super::threading::async_wait::AsyncWait;
+    #[pymodule_export]
+    use super::threading::atomic_int::AtomicInt;
+    #[pymodule_export]
     use super::threading::barrier::Barrier;
     #[pymodule_export]
     use super::threading::condition::Condition;
@@ -75,11 +79,17 @@ mod extension {
     #[pymodule_export]
     use super::threading::event::Event;
     #[pymodule_export]
+    use super::threading::latch::Latch;
+    #[pymodule_export]
     use super::threading::lock::Lock;
     #[pymodule_export]
     use super::threading::place::track_acquisitions;
     #[pymodule_export]
     use super::threading::rlock::RLock;
+    #[pymodule_export]
+    use super::threading::rwlock::RWLock;
+    #[pymodule_export]
+    use super::threading::rwlock_side::RWLockSide;
     #[pymodule_export]
     use super::threading::semaphore::{BoundedSemaphore, Semaphore};
     #[pymodule_export]

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`wait`] | a thread waits |
 //! | [`watch`] | what it does besides: notes the wait in the graph, looks around |
+//! | [`async_wait`] | a coroutine waits |
 //! | [`wanted`] | what a wait shows to the graph, and to those who report on it |
 //! | [`deadlock`] | what is told of a deadlock, and who waits for what |
 //! | [`tasks`] | tasks as owners: which thread they run in |
@@ -16,19 +17,26 @@
 //! | [`naming`] | how objects name themselves |
 //! | [`lock`], [`rlock`] | `Lock`, `RLock` |
 //! | [`semaphore`], [`event`], [`barrier`] | `Semaphore` and `BoundedSemaphore`, `Event`, `Barrier` |
+//! | [`latch`], [`atomic_int`] | `Latch`, `AtomicInt` |
+//! | [`rwlock`], [`rwlock_side`] | `RWLock`, and what its `read()` and `write()` return |
 //! | [`condition`], [`condition_lock`] | `Condition`, and the lock that it stands beside |
 //! | [`thread_end`] | what `Thread.join` waits for |
 
+pub(crate) mod async_wait;
+pub(crate) mod atomic_int;
 pub(crate) mod barrier;
 pub(crate) mod condition;
 mod condition_lock;
 pub(crate) mod deadlock;
 pub(crate) mod event;
+pub(crate) mod latch;
 pub(crate) mod lock;
 mod made;
 mod naming;
 pub(crate) mod place;
 pub(crate) mod rlock;
+pub(crate) mod rwlock;
+pub(crate) mod rwlock_side;
 pub(crate) mod semaphore;
 pub(crate) mod tasks;
 pub(crate) mod thread_end;

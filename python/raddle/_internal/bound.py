@@ -12,6 +12,7 @@ from threading import BrokenBarrierError
 from typing import TYPE_CHECKING, Any
 
 from raddle import _raddle
+from raddle._internal.async_waits import enter_async, ring, wait_async, wait_notified, wait_until
 from raddle._internal.deadlocks import report_deadlock
 from raddle._internal.errors import DependencyFailed, ExecutorFull, ForkError, TaskTimeout
 from raddle._internal.future import Future
@@ -38,10 +39,15 @@ __all__ = [
     "checkpoint",
     "current_task",
     "describe_stack",
+    "enter_async",
     "log_callback_error",
     "report_deadlock",
+    "ring",
     "tell_of_lost_wakeups",
     "threads_are_starting",
+    "wait_async",
+    "wait_notified",
+    "wait_until",
 ]
 
 

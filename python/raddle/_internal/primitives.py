@@ -1,13 +1,27 @@
 """The native primitives, as `raddle.threading` exports them."""
 
 from raddle._raddle import (
+    AtomicInt,
     Barrier,
     BoundedSemaphore,
     Condition,
     Event,
+    Latch,
     Lock,
     RLock,
+    RWLock,
     Semaphore,
 )
 
-__all__ = ["Barrier", "BoundedSemaphore", "Condition", "Event", "Lock", "RLock", "Semaphore"]
+__all__ = [
+    "AtomicInt",
+    "Barrier",
+    "BoundedSemaphore",
+    "Condition",
+    "Event",
+    "Latch",
+    "Lock",
+    "RLock",
+    "RWLock",
+    "Semaphore",
+]

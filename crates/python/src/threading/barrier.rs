@@ -5,7 +5,7 @@ use super::naming::name_and_place;
 use super::timeout::Patience;
 use super::wait;
 use crate::ffi;
-use crate::interpreter::{self, names};
+use crate::interpreter::names;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -48,7 +48,7 @@ impl Waitable for Guest {
 
 impl Barrier {
     fn broken_error(py: Python<'_>) -> PyErr {
-        interpreter::error(py, &names(py).broken_barrier, "")
+        PyErr::from_type(names(py).broken_barrier.bind(py).clone(), ())
     }
 }
 

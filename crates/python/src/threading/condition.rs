@@ -1,11 +1,13 @@
 //! `Condition`.
 
+use super::async_wait::{self, AsyncWait, Ready};
 use super::condition_lock::{ConditionLock, Saved};
 use super::made::Made;
 use super::timeout::{self, Patience};
 use super::wait;
 use super::wanted::Wanted;
 use crate::ffi;
+use crate::interpreter::names;
 use pyo3::exceptions::{PyDeprecationWarning, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -204,6 +206,74 @@ impl Condition {
         let category = slf.py().get_type::<PyDeprecationWarning>();
         PyErr::warn(slf.py(), &category, c"notifyAll() is deprecated, use notify_all() instead", 1)?;
         ffi::invoke(&slf.getattr("notify_all")?, ()).map(drop)
+    }
+
+    /// `acquire` for coroutines, as of the lock.
+    #[pyo3(signature = (timeout = None))]
+    fn acquire_async<'py>(slf: &Bound<'py, Self>, timeout: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
+        async_wait::acquired(slf.as_any(), timeout)
+    }
+
+    /// `wait` for coroutines. The lock belongs to the task, and does so again whatever ends the wait.
+    #[pyo3(signature = (timeout = None))]
+    fn wait_async<'py>(slf: &Bound<'py, Self>, timeout: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
+        Patience::of_wait(timeout)?;
+        ffi::invoke(names(slf.py()).wait_notified.bind(slf.py()), (slf, timeout))
+    }
+
+    /// `wait_for` for coroutines: `predicate` is an ordinary function.
+    #[pyo3(signature = (predicate, timeout = None))]
+    fn wait_for_async<'py>(
+        slf: &Bound<'py, Self>,
+        predicate: &Bound<'py, PyAny>,
+        timeout: Option<f64>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        Patience::of_wait(timeout)?;
+        ffi::invoke(names(slf.py()).wait_until.bind(slf.py()), (slf, predicate, timeout))
+    }
+
+    fn __aenter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        async_wait::entered(py, self.begin(py)?)
+    }
+
+    fn __aexit__<'py>(
+        &self,
+        kind: &Bound<'py, PyAny>,
+        _error: &Bound<'py, PyAny>,
+        _traceback: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.release(kind.py())?;
+        Ready::nothing(kind.py())
+    }
+
+    #[pyo3(name = "_async_wait")]
+    fn begin<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, AsyncWait>>> {
+        self.lock()?.begin(py)
+    }
+
+    /// Lets go of the lock, which the current task holds. Returns a wait for a notification, which has begun, and one for the lock.
+    fn _async_waits<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, AsyncWait>, Bound<'py, AsyncWait>)> {
+        let (py, this) = (slf.py(), slf.get());
+        let task = async_wait::task(py)?;
+        let lock = this.lock()?;
+        lock.check_owned_by(py, &task)?;
+        let what = Arc::clone(&this.changed) as Arc<dyn Waitable>;
+        let notified = AsyncWait::new(slf.as_any(), what, &task, None)?;
+        // It stands in the queue before the lock is free: no notification is missed.
+        notified.get().begin(py);
+        this.changed.join(notified.get().waiter());
+        match lock.let_go_of(py, &task) {
+            Ok(regained) => Ok((notified, regained)),
+            Err(error) => {
+                notified.get().pass_on(py);
+                Err(error)
+            }
+        }
+    }
+
+    /// One who was notified can't act on it: another one may.
+    fn _notify_another(&self) {
+        self.changed.notify(1);
     }
 
     /// The lock.

@@ -1,10 +1,11 @@
 //! The lock of a condition: one of Raddle's, used without a detour through Python, or anybody's.
 
+use super::async_wait::AsyncWait;
 use super::lock::Lock;
 use super::rlock::RLock;
 use super::tasks;
 use crate::ffi;
-use pyo3::exceptions::PyAttributeError;
+use pyo3::exceptions::{PyAttributeError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
@@ -145,6 +146,49 @@ impl ConditionLock {
         }
     }
 
+    /// A coroutine takes it; None when its task has it now.
+    pub(crate) fn begin<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, AsyncWait>>> {
+        match self {
+            Self::Lock(lock) => Lock::begin(lock.bind(py)),
+            Self::RLock(lock) => RLock::begin(lock.bind(py)),
+            Self::Other(other) => RLock::begin(other.awaitable(py)?),
+        }
+    }
+
+    /// Fails when `task` does not hold it.
+    pub(crate) fn check_owned_by(&self, py: Python<'_>, task: &Bound<'_, PyAny>) -> PyResult<()> {
+        let holder = match self {
+            Self::Lock(lock) => lock.get().core.owner(),
+            Self::RLock(lock) => lock.get().core.owner(),
+            Self::Other(other) => other.awaitable(py)?.get().core.owner(),
+        };
+        if holder == Some(tasks::owner_of(task)) {
+            return Ok(());
+        }
+        // A thread that held it would let in every coroutine of its loop.
+        Err(PyRuntimeError::new_err("cannot wait on a lock that the task has not acquired"))
+    }
+
+    /// The task, which holds it, gives it up; returns the wait by which it gets it back.
+    pub(crate) fn let_go_of<'py>(
+        &self,
+        py: Python<'py>,
+        task: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, AsyncWait>> {
+        let lock = match self {
+            Self::Lock(lock) => {
+                let wait = Lock::wait_of(lock.bind(py), task)?;
+                lock.get().unlock()?;
+                return Ok(wait);
+            }
+            Self::RLock(lock) => lock.bind(py),
+            Self::Other(other) => other.awaitable(py)?,
+        };
+        let wait = RLock::wait_of(lock, task, lock.get().core.count(tasks::owner_of(task)))?;
+        lock.get().let_go(py)?;
+        Ok(wait)
+    }
+
     pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         match self {
             Self::Lock(lock) => visit.call(lock),
@@ -162,6 +206,14 @@ impl ConditionLock {
 }
 
 impl Other {
+    /// A subclass of `RLock` can be awaited, a lock of somebody else's can't.
+    fn awaitable<'a, 'py>(&'a self, py: Python<'py>) -> PyResult<&'a Bound<'py, RLock>> {
+        let lock = self.lock.bind(py);
+        lock.cast::<RLock>().map_err(|_| {
+            PyTypeError::new_err(format!("a Condition over {} can't be awaited", lock.get_type()))
+        })
+    }
+
     fn is_owned(&self, py: Python<'_>) -> PyResult<bool> {
         if let Some(is_owned) = &self.is_owned {
             return ffi::invoke(is_owned.bind(py), ())?.is_truthy();

@@ -1,5 +1,6 @@
 //! `Event`.
 
+use super::async_wait::{self, AsyncWait, Ready};
 use super::naming::name_and_place;
 use super::timeout::Patience;
 use super::wait;
@@ -7,7 +8,7 @@ use pyo3::exceptions::{PyDeprecationWarning, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
 use pyo3::{PyTraverseError, PyVisit};
-use raddle_sync::Event as Core;
+use raddle_sync::{Event as Core, Waitable};
 use std::sync::Arc;
 
 /// A flag that threads and tasks wait for, until somebody sets it.
@@ -68,6 +69,28 @@ impl Event {
             Patience::Never => Ok(false),
             Patience::Until(deadline) => wait::block(slf.as_any(), Arc::clone(core), deadline),
         }
+    }
+
+    /// `wait` for coroutines: `await event.wait_async()`, or `await event`.
+    #[pyo3(signature = (timeout = None))]
+    fn wait_async<'py>(slf: &Bound<'py, Self>, timeout: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
+        async_wait::acquired(slf.as_any(), timeout)
+    }
+
+    fn __await__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        if slf.get().core.is_set() {
+            return Ready::yes(slf.py());
+        }
+        Self::wait_async(slf, None)?.call_method0("__await__")
+    }
+
+    fn _async_wait<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, AsyncWait>>> {
+        let core = &slf.get().core;
+        if core.is_set() {
+            return Ok(None);
+        }
+        let what = Arc::clone(core) as Arc<dyn Waitable>;
+        AsyncWait::new(slf.as_any(), what, &async_wait::task(slf.py())?, None).map(Some)
     }
 
     /// For a forked child, where nobody waits: it stays set or not as it was.

@@ -1,5 +1,6 @@
 //! `Lock`.
 
+use super::async_wait::{self, AsyncWait, Ready, WhenHad};
 use super::deadlock::{self, Holder};
 use super::place::Place;
 use super::tasks;
@@ -8,7 +9,7 @@ use super::wait;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
-use raddle_sync::{Lock as Core, Owner};
+use raddle_sync::{Lock as Core, Owner, Waitable};
 use std::sync::Arc;
 
 /// A lock that one thread or task holds at a time, and anybody may release.
@@ -54,10 +55,34 @@ impl Lock {
             wait::regain(holder, slf.as_any(), Arc::clone(&this.core))?
         };
         this.place.note(slf.py());
-        if holder.is_task() {
-            tasks::holds(holder);
-        }
+        tasks::holds_again(slf.py(), holder)?;
         Ok(late)
+    }
+
+    /// Takes it for the task that the calling thread runs; None when that has it now.
+    pub(crate) fn begin<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, AsyncWait>>> {
+        let (py, this) = (slf.py(), slf.get());
+        let task = async_wait::task(py)?;
+        if this.core.try_acquire(tasks::owner_of(&task)) {
+            tasks::holds(&task);
+            this.place.note(py);
+            return Ok(None);
+        }
+        Self::wait_of(slf, &task).map(Some)
+    }
+
+    /// A wait of `task`.
+    pub(crate) fn wait_of<'py>(
+        slf: &Bound<'py, Self>,
+        task: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, AsyncWait>> {
+        let when_had: WhenHad = Box::new(|object, _| {
+            if let Ok(lock) = object.cast::<Self>() {
+                lock.get().place.note(object.py());
+            }
+        });
+        let what = Arc::clone(&slf.get().core) as Arc<dyn Waitable>;
+        AsyncWait::new(slf.as_any(), what, task, Some(when_had))
     }
 
     /// Frees it, or hands it to who is next.
@@ -132,6 +157,30 @@ impl Lock {
         _traceback: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         self.unlock()
+    }
+
+    /// `acquire` for coroutines: the lock belongs to the task then. Waits at most `timeout` seconds (None: for ever).
+    #[pyo3(signature = (timeout = None))]
+    fn acquire_async<'py>(slf: &Bound<'py, Self>, timeout: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
+        async_wait::acquired(slf.as_any(), timeout)
+    }
+
+    fn __aenter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        async_wait::entered(slf.py(), Self::begin(slf)?)
+    }
+
+    fn __aexit__<'py>(
+        &self,
+        kind: &Bound<'py, PyAny>,
+        _error: &Bound<'py, PyAny>,
+        _traceback: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.unlock()?;
+        Ready::nothing(kind.py())
+    }
+
+    fn _async_wait<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, AsyncWait>>> {
+        Self::begin(slf)
     }
 
     /// Makes it free, whoever holds it: for a forked child.

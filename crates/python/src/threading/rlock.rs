@@ -1,5 +1,6 @@
 //! `RLock`.
 
+use super::async_wait::{self, AsyncWait, Ready, WhenHad};
 use super::deadlock::{self, Holder};
 use super::place::Place;
 use super::tasks;
@@ -9,7 +10,7 @@ use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
 use pyo3::{PyTraverseError, PyVisit};
-use raddle_sync::{NotOwner, Owner, RLock as Core};
+use raddle_sync::{NotOwner, Owner, RLock as Core, Waitable};
 use std::sync::Arc;
 
 /// A lock that its holder may take again, and must release as often.
@@ -59,6 +60,38 @@ impl RLock {
     #[inline]
     pub(crate) fn lock(slf: &Bound<'_, Self>) -> PyResult<()> {
         Self::take(slf, Patience::Until(None)).map(drop)
+    }
+
+    /// Takes it for the task that the calling thread runs; None when that has it now.
+    pub(crate) fn begin<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, AsyncWait>>> {
+        let (py, this) = (slf.py(), slf.get());
+        let task = async_wait::task(py)?;
+        let me = tasks::owner_of(&task);
+        if this.core.try_acquire(me) {
+            if this.core.count(me) == 1 {
+                tasks::holds(&task);
+            }
+            this.place.note(py);
+            return Ok(None);
+        }
+        Self::wait_of(slf, &task, 1).map(Some)
+    }
+
+    /// A wait of `task`, which holds it `count` times then.
+    pub(crate) fn wait_of<'py>(
+        slf: &Bound<'py, Self>,
+        task: &Bound<'py, PyAny>,
+        count: u32,
+    ) -> PyResult<Bound<'py, AsyncWait>> {
+        let when_had: WhenHad = Box::new(move |object, owner| {
+            if let Ok(lock) = object.cast::<Self>() {
+                let restored = lock.get().core.restore(owner, count);
+                debug_assert!(restored.is_ok(), "it has it");
+                lock.get().place.note(object.py());
+            }
+        });
+        let what = Arc::clone(&slf.get().core) as Arc<dyn Waitable>;
+        AsyncWait::new(slf.as_any(), what, task, Some(when_had))
     }
 
     /// Gives up one hold.
@@ -111,9 +144,7 @@ impl RLock {
             wait::regain(holder, slf.as_any(), Arc::clone(core))?
         };
         slf.get().place.note(slf.py());
-        if holder.is_task() {
-            tasks::holds(holder);
-        }
+        tasks::holds_again(slf.py(), holder)?;
         core.restore(holder, count)
             .map_err(|NotOwner| PyRuntimeError::new_err("cannot restore un-acquired lock"))?;
         Ok(late)
@@ -172,6 +203,30 @@ impl RLock {
         _traceback: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         slf.get().unlock(slf.py())
+    }
+
+    /// `acquire` for coroutines: the lock belongs to the task then. Waits at most `timeout` seconds (None: for ever).
+    #[pyo3(signature = (timeout = None))]
+    fn acquire_async<'py>(slf: &Bound<'py, Self>, timeout: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
+        async_wait::acquired(slf.as_any(), timeout)
+    }
+
+    fn __aenter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        async_wait::entered(slf.py(), Self::begin(slf)?)
+    }
+
+    fn __aexit__<'py>(
+        &self,
+        kind: &Bound<'py, PyAny>,
+        _error: &Bound<'py, PyAny>,
+        _traceback: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.unlock(kind.py())?;
+        Ready::nothing(kind.py())
+    }
+
+    fn _async_wait<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, AsyncWait>>> {
+        Self::begin(slf)
     }
 
     /// Whether the caller holds it.

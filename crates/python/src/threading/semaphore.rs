@@ -1,5 +1,6 @@
 //! `Semaphore` and `BoundedSemaphore`.
 
+use super::async_wait::{self, AsyncWait, Ready};
 use super::made::Made;
 use super::naming::name_and_place;
 use super::timeout::{Patience, truth};
@@ -8,7 +9,7 @@ use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
-use raddle_sync::Semaphore as Core;
+use raddle_sync::{Semaphore as Core, Waitable};
 use std::sync::Arc;
 
 /// A number of permits, which threads and tasks take and give back.
@@ -110,6 +111,36 @@ impl Semaphore {
         _traceback: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         self.give_back(1)
+    }
+
+    /// `acquire` for coroutines: waits at most `timeout` seconds (None: for ever).
+    #[pyo3(signature = (timeout = None))]
+    fn acquire_async<'py>(slf: &Bound<'py, Self>, timeout: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
+        async_wait::acquired(slf.as_any(), timeout)
+    }
+
+    fn __aenter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        async_wait::entered(slf.py(), Self::begin(slf)?)
+    }
+
+    fn __aexit__<'py>(
+        &self,
+        kind: &Bound<'py, PyAny>,
+        _error: &Bound<'py, PyAny>,
+        _traceback: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.give_back(1)?;
+        Ready::nothing(kind.py())
+    }
+
+    #[pyo3(name = "_async_wait")]
+    fn begin<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, AsyncWait>>> {
+        let core = slf.get().core()?;
+        if core.try_acquire(1) {
+            return Ok(None);
+        }
+        let what = Arc::clone(core) as Arc<dyn Waitable>;
+        AsyncWait::new(slf.as_any(), what, &async_wait::task(slf.py())?, None).map(Some)
     }
 
     /// How many permits are free.

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use raddle_sync::Owner;
 use raddle_sync::fork_mutex::{ForkMutex, Inherit};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::LazyLock;
 
 /// Those tasks that hold something, each with its loop's thread and how much it holds.
@@ -13,6 +14,8 @@ use std::sync::LazyLock;
 struct Holders(HashMap<Owner, Holder>);
 
 struct Holder {
+    /// Kept while it holds something: its address is its name.
+    task: Py<PyAny>,
     thread: Owner,
     ident: u64,
     holds: usize,
@@ -49,13 +52,35 @@ pub(crate) fn is_current(py: Python<'_>, owner: Option<Owner>) -> PyResult<bool>
     }
 }
 
-/// The task, whose loop runs in the calling thread, has got hold of something.
-pub(crate) fn holds(task: Owner) {
-    let (thread, ident) = (Owner::current_thread(), raddle_sys::thread::ident());
+/// The task, whose loop runs in the calling thread, has got hold of something, or begins to wait for it.
+pub(crate) fn holds(task: &Bound<'_, PyAny>) {
+    let fresh = Holder {
+        task: task.clone().unbind(),
+        thread: Owner::current_thread(),
+        ident: raddle_sys::thread::ident(),
+        holds: 0,
+    };
     let mut holders = HOLDERS.lock();
-    let holds = 1 + holders.0.get(&task).map_or(0, |holder| holder.holds);
-    // Its thread may be another one than before: an address serves one task after another.
-    holders.0.insert(task, Holder { thread, ident, holds });
+    let mut spare = None;
+    match holders.0.entry(owner_of(task)) {
+        Entry::Occupied(mut known) => {
+            known.get_mut().holds += 1;
+            spare = Some(fresh);
+        }
+        Entry::Vacant(vacant) => vacant.insert(fresh).holds += 1,
+    }
+    drop(holders);
+    drop(spare);
+}
+
+/// [`holds`] for one who has got something back; for a thread that is none of this module's business.
+pub(crate) fn holds_again(py: Python<'_>, holder: Owner) -> PyResult<()> {
+    if holder.is_task()
+        && let Some(task) = current_task(py)?.filter(|task| owner_of(task) == holder)
+    {
+        holds(&task);
+    }
+    Ok(())
 }
 
 /// It holds that no longer. For anything that is held: a thread as its holder is none of this module's business.
@@ -69,11 +94,16 @@ pub(crate) fn holds_no_longer(holder: Option<Owner>) {
 #[cold]
 fn forget(task: Owner) {
     let mut holders = HOLDERS.lock();
+    let mut gone = None;
     if let Some(holder) = holders.0.get_mut(&task) {
         holder.holds -= 1;
         if holder.holds == 0 {
-            holders.0.remove(&task);
+            gone = holders.0.remove(&task);
         }
+    }
+    drop(holders);
+    if let Some(gone) = gone {
+        drop(gone.task);
     }
 }
 

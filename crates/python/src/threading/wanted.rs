@@ -28,7 +28,6 @@ impl<W> Wanted<W> {
         Self::new(object, what, None)
     }
 
-    #[expect(dead_code, reason = "coroutines can't wait yet")]
     /// For a wait of `task`, whose loop runs in the calling thread.
     pub(crate) fn by_task(object: &Bound<'_, PyAny>, what: W, task: &Bound<'_, PyAny>) -> Arc<Self> {
         Self::new(object, what, Some(task.clone().unbind()))
