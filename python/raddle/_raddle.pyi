@@ -5,11 +5,12 @@ Written by hand. `python -m mypy.stubtest raddle._raddle` holds the signatures t
 when a program runs, they take no `[…]`.
 """
 
+import asyncio
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Iterator
 from concurrent.futures import Future as StdlibFuture
-from types import ModuleType
-from typing import Any, Generic, ParamSpec, TypeVar, final
+from types import CodeType, ModuleType
+from typing import Any, Generic, ParamSpec, Protocol, TypeAlias, TypeVar, final
 
 from typing_extensions import Self, disjoint_base
 
@@ -23,18 +24,42 @@ _F = TypeVar("_F", bound=StdlibFuture[Any])
 
 __all__ = [
     "AsCompleted",
+    "AsyncWait",
+    "AtomicInt",
+    "Barrier",
+    "BoundedSemaphore",
+    "Condition",
+    "Event",
     "Future",
+    "Latch",
+    "Lock",
     "MapIterator",
+    "RLock",
+    "RWLock",
+    "RWLockSide",
     "Seat",
+    "Semaphore",
     "TaskOptions",
+    "ThreadEnd",
     "ThreadPool",
     "__version__",
     "bind",
     "finish_pools",
+    "sleepers",
+    "timer_is_idle",
+    "track_acquisitions",
     "wait",
+    "waits",
 ]
 
 __version__: str
+
+# The thread's identity, and a task's `id()`.
+_Holder: TypeAlias = tuple[int | None, int | None]
+
+class _AnyLock(Protocol):
+    def acquire(self) -> Any: ...
+    def release(self) -> Any: ...
 
 @disjoint_base
 class Future(Generic[_T]):
@@ -165,8 +190,306 @@ class AsCompleted(Generic[_F]):
     def __next__(self) -> _F: ...
     def close(self) -> None: ...
 
+@final
+class Lock:
+    def __new__(cls, *, fair: bool = False) -> Self: ...
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """Takes the lock. Waits for it if `blocking`, at most `timeout` seconds (-1: for ever). Returns whether it was taken.
+
+        Raises `DeadlockError` as the policy says, and what signal handlers raise.
+        """  # noqa: E501
+    def release(self) -> None:
+        """Frees the lock, whoever holds it. Raises `RuntimeError` when nobody does."""
+    def locked(self) -> bool:
+        """Whether somebody holds it."""
+    def acquire_lock(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """`acquire`, as it was called once."""
+    def release_lock(self) -> None:
+        """`release`, as it was called once."""
+    def locked_lock(self) -> bool:
+        """`locked`, as it was called once."""
+    def __enter__(self) -> bool: ...
+    def __exit__(self, _kind: object, _error: object, _traceback: object) -> None: ...
+    def acquire_async(self, timeout: float | None = None) -> Coroutine[Any, Any, bool]:
+        """`acquire` for coroutines: the lock belongs to the task then. Waits at most `timeout` seconds (None: for ever)."""  # noqa: E501
+    def __aenter__(self) -> Awaitable[None]: ...
+    def __aexit__(self, kind: object, _error: object, _traceback: object) -> Awaitable[None]: ...
+    def _async_wait(self) -> AsyncWait | None: ...
+    def _at_fork_reinit(self) -> None: ...
+    def _holder(self) -> list[_Holder]: ...
+    def _acquired_at(self) -> tuple[CodeType, int] | None: ...
+
+@disjoint_base
+class RLock:
+    def __new__(cls, *_args: object, fair: bool = False, **_kwargs: object) -> Self: ...
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """Takes the lock, once more if the caller holds it already. Arguments and result as of `Lock.acquire`.
+
+        Raises `DeadlockError` when it closes a circle, and what signal handlers raise.
+        """
+    def release(self) -> None:
+        """Gives up one hold. Raises `RuntimeError` when the caller has none."""
+    def locked(self) -> bool:
+        """Whether somebody holds it."""
+    def __enter__(self) -> bool: ...
+    def __exit__(self, _kind: object, _error: object, _traceback: object) -> None: ...
+    def acquire_async(self, timeout: float | None = None) -> Coroutine[Any, Any, bool]:
+        """`acquire` for coroutines: the lock belongs to the task then. Waits at most `timeout` seconds (None: for ever)."""  # noqa: E501
+    def __aenter__(self) -> Awaitable[None]: ...
+    def __aexit__(self, kind: object, _error: object, _traceback: object) -> Awaitable[None]: ...
+    def _async_wait(self) -> AsyncWait | None: ...
+    def _is_owned(self) -> bool: ...
+    def _recursion_count(self) -> int: ...
+    def _release_save(self) -> tuple[int, int]: ...
+    def _acquire_restore(self, state: tuple[int, int]) -> None: ...
+    def _at_fork_reinit(self) -> None: ...
+    def _holder(self) -> list[_Holder]: ...
+    def _acquired_at(self) -> tuple[CodeType, int] | None: ...
+
+@disjoint_base
+class Semaphore:
+    def __init__(self, value: int = 1, *, fair: bool = False) -> None: ...
+    def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
+        """Takes a permit. Waits for one if `blocking`, at most `timeout` seconds (None: for ever). Returns whether it got one."""  # noqa: E501
+    def release(self, n: int = 1) -> None:
+        """Gives `n` permits back, to those who wait first of all. Anybody may do it.
+
+        Raises `ValueError` when a `BoundedSemaphore` would have more permits than at first; then it stays as it was.
+        """
+    def __enter__(self) -> bool: ...
+    def __exit__(self, _kind: object, _error: object, _traceback: object) -> None: ...
+    def acquire_async(self, timeout: float | None = None) -> Coroutine[Any, Any, bool]:
+        """`acquire` for coroutines: waits at most `timeout` seconds (None: for ever)."""
+    def __aenter__(self) -> Awaitable[None]: ...
+    def __aexit__(self, kind: object, _error: object, _traceback: object) -> Awaitable[None]: ...
+    def _async_wait(self) -> AsyncWait | None: ...
+    @property
+    def _value(self) -> int: ...
+
+class BoundedSemaphore(Semaphore):
+    @property
+    def _initial_value(self) -> int: ...
+
+@disjoint_base
+class Event:
+    def __init__(self) -> None: ...
+    def is_set(self) -> bool:
+        """Whether it is set."""
+    def isSet(self) -> bool:  # noqa: N802
+        """Deprecated: `is_set`."""
+    def set(self) -> None:
+        """Sets it. Whoever waits goes on, even when it is cleared at once."""
+    def clear(self) -> None:
+        """Takes the flag back."""
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits until it is set, at most `timeout` seconds (None: for ever). Returns whether it was set."""
+    def wait_async(self, timeout: float | None = None) -> Coroutine[Any, Any, bool]:
+        """`wait` for coroutines: `await event.wait_async()`, or `await event`."""
+    def __await__(self) -> Generator[Any, None, bool]: ...
+    def _async_wait(self) -> AsyncWait | None: ...
+    def _at_fork_reinit(self) -> None: ...
+    @property
+    def _flag(self) -> bool: ...
+
+@disjoint_base
+class Condition:
+    def __init__(self, lock: _AnyLock | None = None) -> None: ...
+    def acquire(self, blocking: bool = ..., timeout: float = ...) -> bool:
+        """Takes the lock: `acquire` of the lock."""
+    def release(self) -> None:
+        """Frees the lock: `release` of the lock."""
+    def locked(self) -> bool:
+        """Whether somebody holds the lock: `locked` of the lock."""
+    def __enter__(self) -> bool: ...
+    def __exit__(self, kind: object, error: object, traceback: object) -> None: ...
+    def wait(self, timeout: float | None = None) -> bool:
+        """Frees the lock, waits to be notified, and takes the lock again. Returns whether it was notified.
+
+        It waits at most `timeout` seconds (None: for ever), not counting the time that it takes to get the lock.
+        Raises `RuntimeError` when the caller does not hold the lock.
+        """
+    def wait_for(self, predicate: Callable[[], _T], timeout: float | None = None) -> _T:
+        """Waits until `predicate()` is true, at most `timeout` seconds in all (None: for ever). Returns its last result."""  # noqa: E501
+    def notify(self, n: int = 1) -> None:
+        """Notifies `n` of those who wait, in the order in which they came. They go on once the lock is free.
+
+        Raises `RuntimeError` when the caller does not hold the lock.
+        """
+    def notify_all(self) -> None:
+        """Notifies all who wait.
+
+        Raises `RuntimeError` when the caller does not hold the lock.
+        """
+    def notifyAll(self) -> None:  # noqa: N802
+        """Deprecated: `notify_all`."""
+    def acquire_async(self, timeout: float | None = None) -> Coroutine[Any, Any, bool]:
+        """`acquire` for coroutines, as of the lock."""
+    def wait_async(self, timeout: float | None = None) -> Coroutine[Any, Any, bool]:
+        """`wait` for coroutines. The lock belongs to the task, and does so again whatever ends the wait."""
+    def wait_for_async(
+        self, predicate: Callable[[], _T], timeout: float | None = None
+    ) -> Coroutine[Any, Any, _T]:
+        """`wait_for` for coroutines: `predicate` is an ordinary function."""
+    def __aenter__(self) -> Awaitable[None]: ...
+    def __aexit__(self, kind: object, _error: object, _traceback: object) -> Awaitable[None]: ...
+    def _async_wait(self) -> AsyncWait | None: ...
+    def _async_waits(self) -> tuple[AsyncWait, AsyncWait]: ...
+    def _notify_another(self) -> None: ...
+    def _is_owned(self) -> bool: ...
+    def _release_save(self) -> Any: ...
+    def _acquire_restore(self, state: Any) -> None: ...
+    def _at_fork_reinit(self) -> None: ...
+    @property
+    def _lock(self) -> Any: ...
+    @property
+    def _waiters(self) -> list[None]: ...
+
+@disjoint_base
+class Barrier:
+    def __init__(
+        self, parties: int, action: Callable[[], object] | None = None, timeout: float | None = None
+    ) -> None: ...
+    def wait(self, timeout: float | None = None) -> int:
+        """Waits until all parties have come. Returns this one's number among them, from 0 to one less than the parties.
+
+        It waits at most `timeout` seconds (None: those of the barrier).
+        Raises `BrokenBarrierError` when the barrier is broken, or is broken or reset meanwhile; a wait that times out breaks it.
+        """  # noqa: E501
+    def reset(self) -> None:
+        """Makes it as new. Those who wait get `BrokenBarrierError`."""
+    def abort(self) -> None:
+        """Breaks it: those who wait get `BrokenBarrierError`, and so do those who come before a `reset`."""
+    @property
+    def parties(self) -> int:
+        """How many are needed."""
+    @property
+    def n_waiting(self) -> int:
+        """How many have come and wait for others."""
+    @property
+    def broken(self) -> bool:
+        """Whether it is broken."""
+
+@final
+class Latch:
+    def __new__(cls, count: int) -> Self: ...
+    def count_down(self, n: int = 1) -> int:
+        """Counts down by `n`, at most to zero, and returns what is left. At zero it opens, for good."""
+    @property
+    def count(self) -> int:
+        """What is left to count down."""
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits until the count is zero, at most `timeout` seconds (None: for ever). Returns whether it is."""
+    def wait_async(self, timeout: float | None = None) -> Coroutine[Any, Any, bool]:
+        """`wait` for coroutines: `await latch.wait_async()`, or `await latch`."""
+    def __await__(self) -> Generator[Any, None, bool]: ...
+    def _async_wait(self) -> AsyncWait | None: ...
+
+@final
+class RWLock:
+    def __new__(cls, *, fair: bool = False) -> Self: ...
+    def read(self) -> RWLockSide:
+        """The lock as readers take it: in `with`, in `async with`, or by its `acquire` and `release`."""
+    def write(self) -> RWLockSide:
+        """The lock as a writer takes it: in `with`, in `async with`, or by its `acquire` and `release`."""
+    def acquire_read(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """Takes the lock to read. Arguments and result as of `Lock.acquire`.
+
+        Raises `DeadlockError` when it closes a circle, `RuntimeError` when the caller writes, and what signal handlers raise.
+        """  # noqa: E501
+    def release_read(self) -> None:
+        """Ends to read, as often as one began. Raises `RuntimeError` when the caller does not read."""
+    def acquire_write(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """Takes the lock to write. Arguments and result as of `Lock.acquire`.
+
+        Raises `DeadlockError` when it closes a circle, such as when the caller holds the lock already, and what signal handlers
+        raise.
+        """  # noqa: E501
+    def release_write(self) -> None:
+        """Ends to write. Raises `RuntimeError` when the caller does not write."""
+    def downgrade(self) -> None:
+        """Turns the writer into a reader, without a moment in which somebody else could write. It ends by `release_read()`.
+
+        Raises `RuntimeError` when the caller does not write.
+        """  # noqa: E501
+    def locked(self) -> bool:
+        """Whether anybody holds it, to read or to write."""
+    def _at_fork_reinit(self) -> None: ...
+    def _holder(self) -> list[_Holder]: ...
+    def _acquired_at(self) -> tuple[CodeType, int] | None: ...
+
+@final
+class RWLockSide:
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """Takes the lock. Waits for it if `blocking`, at most `timeout` seconds (-1: for ever). Returns whether it was taken.
+
+        Raises `DeadlockError` when it closes a circle, `RuntimeError` when one who writes asks to read, and what signal handlers
+        raise.
+        """  # noqa: E501
+    def release(self) -> None:
+        """Gives it back. Raises `RuntimeError` when the caller does not hold it in this way."""
+    def locked(self) -> bool:
+        """Whether anybody holds it in this way."""
+    def __enter__(self) -> bool: ...
+    def __exit__(self, _kind: object, _error: object, _traceback: object) -> None: ...
+    def acquire_async(self, timeout: float | None = None) -> Coroutine[Any, Any, bool]:
+        """`acquire` for coroutines: what it takes belongs to the task. Waits at most `timeout` seconds (None: for ever)."""  # noqa: E501
+    def __aenter__(self) -> Awaitable[None]: ...
+    def __aexit__(self, kind: object, _error: object, _traceback: object) -> Awaitable[None]: ...
+    def _async_wait(self) -> AsyncWait | None: ...
+
+@final
+class AtomicInt:
+    def __new__(cls, value: int = 0) -> Self: ...
+    def load(self) -> int:
+        """Returns the value."""
+    def store(self, value: int, /) -> None:
+        """Sets the value."""
+    def exchange(self, value: int, /) -> int:
+        """Sets the value and returns the one before."""
+    def compare_exchange(self, expected: int, new: int, /) -> tuple[bool, int]:
+        """Sets the value to `new` if it is `expected`. Returns whether it was, and the value before."""
+    def add(self, n: int = 1, /) -> int:
+        """Adds `n` and returns the value before. Raises `OverflowError` when the sum does not fit."""
+    def sub(self, n: int = 1, /) -> int:
+        """Subtracts `n` and returns the value before. Raises `OverflowError` when the difference does not fit."""
+    def and_(self, bits: int, /) -> int:
+        """Keeps the bits that are set in `bits` too, and returns the value before."""
+    def or_(self, bits: int, /) -> int:
+        """Sets the bits that are set in `bits`, and returns the value before."""
+    def xor(self, bits: int, /) -> int:
+        """Flips the bits that are set in `bits`, and returns the value before."""
+    def max(self, n: int, /) -> int:
+        """Sets the value to `n` if that is greater, and returns the value before."""
+    def min(self, n: int, /) -> int:
+        """Sets the value to `n` if that is smaller, and returns the value before."""
+    def __iadd__(self, n: int, /) -> Self: ...
+    def __isub__(self, n: int, /) -> Self: ...
+    def __int__(self) -> int: ...
+    def __index__(self) -> int: ...
+    def __bool__(self) -> bool: ...
+
+@final
+class AsyncWait:
+    def attempt(self) -> bool: ...
+    def arm(self, arrival: asyncio.Future[None]) -> None: ...
+    def abandon(self) -> bool: ...
+    def pass_on(self) -> None: ...
+    def expire(self) -> None: ...
+    @property
+    def expired(self) -> bool: ...
+
+@final
+class ThreadEnd:
+    def __new__(cls) -> Self: ...
+    def open(self) -> None: ...
+    def wait(self, thread: threading.Thread, timeout: float | None = None) -> bool: ...
+
 def wait(
     fs: Iterable[_F], timeout: float | None = None, return_when: str = "ALL_COMPLETED"
 ) -> tuple[set[_F], set[_F]]: ...
 def bind(namespace: ModuleType, /) -> None: ...
 def finish_pools(cancel: bool) -> None: ...
+def waits() -> list[tuple[int, asyncio.Task[Any] | None, object, bool]]: ...
+def sleepers() -> list[int]: ...
+def timer_is_idle() -> bool | None: ...
+def track_acquisitions(on: bool, /) -> bool: ...

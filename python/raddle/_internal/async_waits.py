@@ -1,7 +1,7 @@
 """Coroutines that wait for Raddle's primitives, beside threads that do.
 
-The native `AsyncWait` stands in the primitive's queue. It is asked to attempt, and when that fails, a future of the loop is done as
-soon as it is woken: from any thread, by `ring`.
+The native `AsyncWait` stands in the primitive's queue. It is asked to attempt, and when that fails, a future of the
+loop is done as soon as it is woken: from any thread, by `ring`.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 import traceback
@@ -9,7 +10,7 @@ from concurrent.futures import CancelledError, InvalidStateError, TimeoutError, 
 from concurrent.futures import Future as StdlibFuture
 from concurrent.futures.thread import BrokenThreadPool
 from threading import BrokenBarrierError
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from raddle import _raddle
 from raddle._internal.async_waits import enter_async, ring, wait_async, wait_notified, wait_until
@@ -17,9 +18,6 @@ from raddle._internal.deadlocks import report_deadlock
 from raddle._internal.errors import DependencyFailed, ExecutorFull, ForkError, TaskTimeout
 from raddle._internal.future import Future
 from raddle._internal.lost_wakeups import tell_of_lost_wakeups
-
-if TYPE_CHECKING:
-    import asyncio
 
 LOGGER = _base.LOGGER
 
@@ -86,11 +84,7 @@ def describe_stack(thread_id: int) -> str:
 
 def current_task() -> asyncio.Task[Any] | None:
     """Return the asyncio task that the calling thread runs, if any."""
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is None or asyncio._get_running_loop() is None:
-        return None
-    task: asyncio.Task[Any] | None = asyncio.current_task()
-    return task
+    return None if asyncio._get_running_loop() is None else asyncio.current_task()
 
 
 _raddle.bind(sys.modules[__name__])

@@ -71,9 +71,9 @@ impl Barrier {
         Ok(())
     }
 
-    /// Waits until all parties have come, at most `timeout` seconds (None: those of the barrier). Returns this one's number
-    /// among them, from 0 to one less than the parties.
+    /// Waits until all parties have come. Returns this one's number among them, from 0 to one less than the parties.
     ///
+    /// It waits at most `timeout` seconds (None: those of the barrier).
     /// Raises `BrokenBarrierError` when the barrier is broken, or is broken or reset meanwhile; a wait that times out breaks it.
     #[pyo3(signature = (timeout = None))]
     fn wait(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<u32> {

@@ -151,9 +151,9 @@ impl Condition {
         }
     }
 
-    /// Frees the lock, waits to be notified, at most `timeout` seconds (None: for ever), and takes the lock again. Returns
-    /// whether it was notified.
+    /// Frees the lock, waits to be notified, and takes the lock again. Returns whether it was notified.
     ///
+    /// It waits at most `timeout` seconds (None: for ever), not counting the time that it takes to get the lock.
     /// Raises `RuntimeError` when the caller does not hold the lock.
     #[pyo3(signature = (timeout = None))]
     fn wait(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<bool> {

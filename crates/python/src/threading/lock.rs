@@ -107,7 +107,7 @@ impl Lock {
     /// Takes the lock. Waits for it if `blocking`, at most `timeout` seconds (-1: for ever). Returns whether it was taken.
     ///
     /// Raises `DeadlockError` as the policy says, and what signal handlers raise.
-    #[pyo3(signature = (blocking = true, timeout = -1.0))]
+    #[pyo3(signature = (blocking = true, timeout = -1.0), text_signature = "($self, blocking=True, timeout=-1)")]
     fn acquire(
         slf: &Bound<'_, Self>,
         #[pyo3(from_py_with = truth)] blocking: bool,
@@ -127,7 +127,7 @@ impl Lock {
     }
 
     /// `acquire`, as it was called once.
-    #[pyo3(signature = (blocking = true, timeout = -1.0))]
+    #[pyo3(signature = (blocking = true, timeout = -1.0), text_signature = "($self, blocking=True, timeout=-1)")]
     fn acquire_lock(
         slf: &Bound<'_, Self>,
         #[pyo3(from_py_with = truth)] blocking: bool,

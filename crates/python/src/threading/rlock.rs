@@ -173,7 +173,7 @@ impl RLock {
     /// Takes the lock, once more if the caller holds it already. Arguments and result as of `Lock.acquire`.
     ///
     /// Raises `DeadlockError` when it closes a circle, and what signal handlers raise.
-    #[pyo3(signature = (blocking = true, timeout = -1.0))]
+    #[pyo3(signature = (blocking = true, timeout = -1.0), text_signature = "($self, blocking=True, timeout=-1)")]
     fn acquire(
         slf: &Bound<'_, Self>,
         #[pyo3(from_py_with = truth)] blocking: bool,

@@ -286,7 +286,7 @@ impl RWLock {
     /// Takes the lock to read. Arguments and result as of `Lock.acquire`.
     ///
     /// Raises `DeadlockError` when it closes a circle, `RuntimeError` when the caller writes, and what signal handlers raise.
-    #[pyo3(signature = (blocking = true, timeout = -1.0))]
+    #[pyo3(signature = (blocking = true, timeout = -1.0), text_signature = "($self, blocking=True, timeout=-1)")]
     fn acquire_read(
         slf: &Bound<'_, Self>,
         #[pyo3(from_py_with = truth)] blocking: bool,
@@ -304,7 +304,7 @@ impl RWLock {
     ///
     /// Raises `DeadlockError` when it closes a circle, such as when the caller holds the lock already, and what signal handlers
     /// raise.
-    #[pyo3(signature = (blocking = true, timeout = -1.0))]
+    #[pyo3(signature = (blocking = true, timeout = -1.0), text_signature = "($self, blocking=True, timeout=-1)")]
     fn acquire_write(
         slf: &Bound<'_, Self>,
         #[pyo3(from_py_with = truth)] blocking: bool,

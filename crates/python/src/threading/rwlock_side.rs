@@ -31,7 +31,7 @@ impl RWLockSide {
     ///
     /// Raises `DeadlockError` when it closes a circle, `RuntimeError` when one who writes asks to read, and what signal handlers
     /// raise.
-    #[pyo3(signature = (blocking = true, timeout = -1.0))]
+    #[pyo3(signature = (blocking = true, timeout = -1.0), text_signature = "($self, blocking=True, timeout=-1)")]
     fn acquire(
         &self,
         py: Python<'_>,
