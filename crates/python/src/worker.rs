@@ -51,6 +51,9 @@ pub(crate) fn task_deadline() -> &'static LocalKey<Cell<Option<Moment>>> {
 const STARTING_LOOKS: u32 = 200;
 const STARTING_PAUSE: Duration = Duration::from_micros(500);
 
+/// How many calls of a Python function are given the chance to raise an exception.
+const WITHDRAWALS: u32 = 10;
+
 #[derive(Default)]
 struct Watch {
     /// The running task that has a deadline, until it ends or expires.
@@ -161,9 +164,24 @@ impl Worker {
             while self.interrupting.load() == 1 {
                 py.detach(|| self.interrupting.wait(1, None));
             }
-            ffi::set_async_exception(py, self.thread, None);
+            self.withdraw(py);
         }
         in_time
+    }
+
+    /// Takes back what was sent to the calling thread, which is this worker's, and has not been raised.
+    ///
+    /// By raising it here. Were it merely taken back, `CPython` up to 3.12 would look for it for ever after: every thread at
+    /// every turn of a loop, and in 3.11 a function that is traced would not get past its first line. It ends the search when
+    /// it raises what it looks for.
+    fn withdraw(&self, py: Python<'_>) {
+        let raised = wait_until_none_starts(py) && {
+            ffi::set_async_exception(py, self.thread, Some(names(py).task_timeout.bind(py)));
+            (0..WITHDRAWALS).any(|_| checkpoint(py).is_err())
+        };
+        if !raised {
+            ffi::set_async_exception(py, self.thread, None);
+        }
     }
 
     fn set_alarm(self: &Arc<Self>, pool: Weak<Pool<PythonRuntime>>, moment: Moment) {

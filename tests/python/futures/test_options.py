@@ -169,6 +169,28 @@ class TestTimeout:
         assert pool.submit(pow, 2, 3).result(LONG) == 8
         assert pool.stats().timed_out == 60
 
+    def test_the_interpreter_looks_for_the_interruption_no_longer(self) -> None:
+        """CPython 3.11 would never get past the first line of a function that is traced."""
+        ended = run_program("""
+            import sys, time, threading
+            from raddle.futures import ThreadPoolExecutor
+
+            def spin():
+                while True:
+                    pass
+
+            with ThreadPoolExecutor(1) as pool:
+                for task in (spin, lambda: time.sleep(0.1)):
+                    print(type(pool.options(timeout=0.05).submit(task).exception()).__name__)
+                pool.submit(int).result()
+            threading.settrace(lambda frame, event, arg: None)
+            thread = threading.Thread(target=print, args=["traced"], daemon=True)
+            thread.start()
+            thread.join(30)
+        """)
+        assert (ended.code, ended.err) == (0, "")
+        assert ended.out.split() == ["TaskTimeout", "TaskTimeout", "traced"]
+
 
 class TestRetries:
     def test_until_it_works(self, single: ThreadPoolExecutor) -> None:
