@@ -140,3 +140,8 @@ def _number(member: Standing) -> int:
     if number is None:
         number = _numbers.setdefault(member.thread, next(_counter))
     return number
+
+
+for _function in (deadlock_policy, track):
+    # Where users find them.
+    _function.__module__ = "raddle.threading"

@@ -124,3 +124,8 @@ def _forget(signum: int) -> None:
     known = _registered.pop(signum, None)
     if known is not None:
         lost_wakeups.handlers_that_only_tell.discard(known[0])
+
+
+for _function in (dump, register, unregister):
+    # Where users find them.
+    _function.__module__ = "raddle.threading"

@@ -6,46 +6,44 @@ import sys
 import types
 
 
-class Replacement(types.ModuleType):
-    """A module that stands for one of the stdlib's.
+class _Shared:
+    """A name that two modules have in common: whoever reads, sets or deletes it here does so there.
 
-    What it does not define itself is the stdlib's own, to be read and to be set: state such as `threading._active` or
-    `threading.excepthook` exists once, wherever it is reached from.
+    A data descriptor, so that tools which patch modules know that it is not the module's own.
     """
 
-    _stdlib: types.ModuleType
+    def __init__(self, stdlib: types.ModuleType, name: str) -> None:
+        self._stdlib = stdlib
+        self._name = name
 
-    def __getattr__(self, name: str) -> object:
+    def __get__(self, module: types.ModuleType, owner: type) -> object:
         try:
-            return getattr(self._stdlib, name)
+            return getattr(self._stdlib, self._name)
         except AttributeError:
-            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}") from None
+            raise AttributeError(f"module {module.__name__!r} has no attribute {self._name!r}") from None
 
-    def __setattr__(self, name: str, value: object) -> None:
-        if self._is_the_stdlibs(name):
-            setattr(self._stdlib, name, value)
-        else:
-            super().__setattr__(name, value)
+    def __set__(self, module: types.ModuleType, value: object) -> None:
+        setattr(self._stdlib, self._name, value)
 
-    def __delattr__(self, name: str) -> None:
-        if self._is_the_stdlibs(name):
-            delattr(self._stdlib, name)
-        else:
-            super().__delattr__(name)
-
-    def __dir__(self) -> list[str]:
-        return sorted({*self.__dict__, *dir(self._stdlib)})
-
-    def _is_the_stdlibs(self, name: str) -> bool:
-        return name not in self.__dict__ and hasattr(self._stdlib, name)
+    def __delete__(self, module: types.ModuleType) -> None:
+        delattr(self._stdlib, self._name)
 
 
 def replace(name: str, stdlib: types.ModuleType) -> None:
-    """Make the module `name`, which is being imported, stand for `stdlib`, whose `__all__` becomes part of its own."""
+    """Make the module `name`, which is being imported, stand for `stdlib`.
+
+    What it does not define itself is the stdlib's own, to be read and to be set: state such as `threading._active` or
+    `threading.excepthook` exists once, wherever it is reached from. The stdlib's `__all__` becomes part of the module's.
+    """
     module = sys.modules[name]
-    names = getattr(stdlib, "__all__", None)
-    if names is None:
-        names = [public for public in vars(stdlib) if not public.startswith("_")]
-    module.__all__ = list(dict.fromkeys([*getattr(module, "__all__", []), *names]))
-    module._stdlib = stdlib  # type: ignore[attr-defined]
+    shared = [other for other in dir(stdlib) if other not in vars(module)]
+    public = getattr(stdlib, "__all__", None) or [other for other in shared if not other.startswith("_")]
+    module.__all__ = list(dict.fromkeys([*getattr(module, "__all__", []), *public]))
+
+    class Replacement(types.ModuleType):
+        def __dir__(self) -> list[str]:
+            return sorted({*self.__dict__, *dir(stdlib)})
+
+    for other in shared:
+        setattr(Replacement, other, _Shared(stdlib, other))
     module.__class__ = Replacement

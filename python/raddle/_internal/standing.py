@@ -61,6 +61,8 @@ class Standing:
     """The task, if it is one."""
 
 
+Standing.__module__ = "raddle.threading"
+
 Holds = Mapping[tuple[int, int | None], list[object]]
 """What everybody holds, by a thread's identity and a task's `id()`."""
 
@@ -112,9 +114,9 @@ def _starts_a_thread(code: CodeType) -> bool:
 
 
 def place_in(stack: traceback.StackSummary) -> str:
-    """Return the innermost line of a stack as `FILE:LINE in FUNCTION`."""
+    """Return the innermost line of a stack as `FILE:LINE in FUNCTION`; `native code` if there is none."""
     if not stack:
-        return "no Python code"
+        return "native code"
     frame = stack[-1]
     return f"{frame.filename}:{frame.lineno} in {frame.name}"
 
