@@ -22,6 +22,7 @@ import importlib.abc
 import importlib.util
 import subprocess
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -138,7 +139,7 @@ def install(replacement: str, places: Sequence[str]) -> None:
     """
     _sources.update({place: source(replacement, place) for place in places})
     if "_thread" in places:  # the import system's own locks are nobody's business
-        vars(importlib._bootstrap)["_thread"] = SimpleNamespace(**vars(importlib.import_module("_thread")))  # type: ignore[attr-defined]
+        vars(importlib._bootstrap)["_thread"] = SimpleNamespace(**vars(importlib.import_module("_thread")))
     substitutes: dict[int, Any] = {}
     for place in places:
         homes = [importlib.import_module(name) for name in PLACES[place].homes]
@@ -241,7 +242,9 @@ def install_in_children(replacement: str, places: Sequence[str]) -> None:
             if "-c" not in command or "-S" in command:
                 raise AssertionError(f"the substitution cannot reach a child started with {command!r}")
             at = command.index("-c") + 1
-            args = [*command[:at], bootstrap(replacement, places) + command[at], *command[at + 1 :]]
+            # CPython takes away what its lines are indented by itself from 3.14 on.
+            code = bootstrap(replacement, places) + textwrap.dedent(command[at])
+            args = [*command[:at], code, *command[at + 1 :]]
         launch(self, args, *rest, **options)
 
     subprocess.Popen.__init__ = __init__  # type: ignore[method-assign]
