@@ -1,0 +1,192 @@
+"""`dump` tells who holds what and who waits for what; a signal can ask for it."""
+
+from __future__ import annotations
+
+import gc
+import io
+import signal
+import threading as stdlib
+import weakref
+
+import pytest
+
+from raddle import threading
+from tests.python.futures.support import LONG, Gate, run_program, until_asleep
+
+
+def dumped() -> dict[str, str]:
+    """Return what is told of each thread, by its name."""
+    file = io.StringIO()
+    threading.dump(file)
+    paragraphs = file.getvalue().rstrip("\n").split("\n\n")
+    return {paragraph.split("'")[1]: paragraph for paragraph in paragraphs}
+
+
+def test_every_thread_is_told_of() -> None:
+    gate = Gate()
+    held, wanted = threading.RLock(), threading.Lock()
+
+    def hold_and_wait() -> None:
+        with held, wanted:
+            pass
+
+    with wanted:
+        idle = threading.Thread(target=gate, name="idle")
+        waiting = threading.Thread(target=hold_and_wait, name="waiting")
+        patient = threading.Thread(target=wanted.acquire, kwargs={"timeout": LONG}, name="patient")
+        joining = threading.Thread(target=idle.join, name="joining")
+        threads = [idle, waiting, patient, joining]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            until_asleep(thread)
+        told = dumped()
+        assert "(which prints this)" in told["MainThread"]
+        assert f"  holds {wanted!r}" in told["MainThread"]
+        assert "  wants" not in told["MainThread"]
+        assert f"  wants {wanted!r}" in told["waiting"]
+        assert "in hold_and_wait" in told["waiting"]
+        assert f"  holds {held!r}" in told["waiting"]
+        assert f"  wants {wanted!r}, for a time" in told["patient"]
+        assert f"  wants the end of {idle!r}" in told["joining"]
+        assert "_bootstrap" not in told["joining"]
+        assert "  wants" not in told["idle"]
+        gate.open()
+    patient.join()
+    wanted.release()
+    for thread in threads:
+        thread.join()
+
+
+def test_where_locks_were_acquired_is_told_on_demand() -> None:
+    lock = threading.Lock()
+    assert threading.track(True) is False
+    try:
+        with lock:
+            assert f"acquired at {__file__}:" in dumped()["MainThread"]
+    finally:
+        assert threading.track(False) is True
+    with lock:
+        assert f"acquired at {__file__}" not in dumped()["MainThread"]
+
+
+def test_objects_that_are_hard_to_look_at_do_no_harm() -> None:
+    class Referent:
+        pass
+
+    class Liar:
+        @property
+        def __class__(self) -> type:  # type: ignore[override]
+            raise ValueError("on purpose")
+
+    class Meta(type):
+        def __subclasscheck__(cls, other: type) -> bool:
+            raise ValueError("on purpose")
+
+        def __hash__(cls) -> int:
+            raise ValueError("on purpose")
+
+        def __eq__(cls, other: object) -> bool:
+            raise ValueError("on purpose")
+
+    class Odd(metaclass=Meta):
+        pass
+
+    referent = Referent()
+    kept = [weakref.proxy(referent), Liar(), Odd(), [Odd]]
+    del referent
+    gc.collect()
+    assert "MainThread" in dumped()
+    assert kept
+
+
+def test_sys_stderr_is_the_default(capsys: pytest.CaptureFixture[str]) -> None:
+    threading.dump()
+    assert "Thread 'MainThread' (which prints this):" in capsys.readouterr().err
+
+
+def test_a_signal_asks_for_it(capsys: pytest.CaptureFixture[str]) -> None:
+    threading.register(signal.SIGUSR1)
+    try:
+        signal.raise_signal(signal.SIGUSR1)
+        assert "MainThread" in capsys.readouterr().err
+    finally:
+        assert threading.unregister(signal.SIGUSR1)
+    assert not threading.unregister(signal.SIGUSR1)
+    assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
+
+
+@pytest.mark.parametrize("chain", [False, True])
+def test_the_handler_that_was_there_before(chain: bool) -> None:
+    called: list[int] = []
+
+    def handler(number: int, _frame: object) -> None:
+        called.append(number)
+
+    file = io.StringIO()
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        threading.register(signal.SIGUSR1, file)
+        threading.register(signal.SIGUSR1, file, chain)
+        signal.raise_signal(signal.SIGUSR1)
+        assert file.getvalue().count("MainThread") == 1
+        assert called == ([signal.SIGUSR1] if chain else [])
+        assert threading.unregister(signal.SIGUSR1)
+        assert signal.getsignal(signal.SIGUSR1) is handler
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_only_the_main_thread_registers() -> None:
+    errors: list[Exception] = []
+
+    def register() -> None:
+        try:
+            threading.register(signal.SIGUSR1)
+        except ValueError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=register)
+    thread.start()
+    thread.join()
+    assert len(errors) == 1
+    assert not threading.unregister(signal.SIGUSR1)
+
+
+def test_a_main_thread_that_waits_is_told_of_too() -> None:
+    ended = run_program("""
+        import os, signal, sys
+        from raddle import threading
+        lock = threading.Lock()
+        lock.acquire()
+        threading.deadlock_policy("off")
+        threading.register(signal.SIGUSR1, sys.stdout)
+
+        def end(number, frame):
+            os._exit(0)
+
+        signal.signal(signal.SIGALRM, end)
+
+        def ask():
+            os.kill(os.getpid(), signal.SIGUSR1)
+            signal.setitimer(signal.ITIMER_REAL, 0.5)
+
+        threading.Timer(0.2, ask).start()
+        lock.acquire()
+    """)
+    assert (ended.code, ended.err) == (0, "")
+    (told,) = [part for part in ended.out.split("\n\n") if "'MainThread'" in part]
+    assert "  holds <locked raddle.threading.Lock" in told
+    assert "  wants <locked raddle.threading.Lock" in told
+
+
+def test_stdlib_threads_and_unknown_ones_are_told_of() -> None:
+    gate = Gate()
+    thread = stdlib.Thread(target=gate, name="stdlib's own")
+    thread.start()
+    gate.await_entry()
+    file = io.StringIO()
+    threading.dump(file)
+    assert "stdlib's own" in file.getvalue()
+    gate.open()
+    thread.join()
