@@ -348,26 +348,36 @@ def test_a_circle_with_a_plain_lock_is_warned_of(raised: Raised) -> None:
     assert warning.filename == __file__
 
 
-def test_a_circle_is_warned_of_once(raised: Raised) -> None:
+@pytest.mark.slow
+def test_a_circle_is_warned_of_once_for_each_thread(raised: Raised) -> None:
     lock = threading.Lock()
-    lock.acquire()
 
-    def take() -> None:
-        for _ in range(3):
-            stdlib.Timer(0.1, lock.release).start()
+    def wait_for_myself(times: int) -> None:
+        lock.acquire()
+        for _ in range(times):
+            release = stdlib.Timer(0.8, lock.release)
+            release.start()
             lock.acquire()
+            release.join()
+        lock.release()
 
     with recorded() as seen:
-        first = threading.Thread(target=lambda: (lock.acquire(), take()))
-        lock.release()
-        first.start()
-        first.join(LONG)
-        second = threading.Thread(target=take)
-        second.start()
-        until_asleep(second)
-        second.join(LONG)
-    assert not second.is_alive()
+        for times in (2, 1):
+            raised.start("waits for itself", wait_for_myself, times)
+            raised.finish()
     assert [warning.category for warning in seen] == [DeadlockWarning, DeadlockWarning]
+
+
+@pytest.mark.slow
+def test_a_lock_that_another_thread_releases_in_time_is_no_deadlock() -> None:
+    lock = threading.Lock()
+    with recorded() as seen:
+        for _ in range(5):
+            lock.acquire()
+            threading.Timer(0.2, lock.release).start()
+            lock.acquire()
+            lock.release()
+    assert seen == []
 
 
 def test_a_thread_that_waits_for_itself(raised: Raised) -> None:

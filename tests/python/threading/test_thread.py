@@ -281,8 +281,8 @@ def test_ctrl_c_reaches_a_wait(wait: str) -> None:
         thread.start()
         held.acquire()
         threading.deadlock_policy("off")
-        print("ready")
         try:
+            print("ready")
             {wait}
         except KeyboardInterrupt:
             print("interrupted")
