@@ -1,10 +1,10 @@
 """Everything that `threading` exports, on Raddle's primitives, and deadlocks that say their name.
 
-`from raddle import threading` in place of `import threading` is the whole migration. What is not Raddle's own is the stdlib's,
-its state included: a hook that is set here is set there.
+`from raddle import threading` in place of `import threading` is the whole migration. What is not Raddle's own is the
+stdlib's, its state included: a hook that is set here is set there.
 """
 
-import sys as _sys
+import sys
 import threading as _threading
 from threading import (
     TIMEOUT_MAX,
@@ -48,7 +48,7 @@ from raddle._internal.threads import Thread, Timer
 if TYPE_CHECKING:
     from threading import excepthook
 
-    if _sys.version_info >= (3, 12):
+    if sys.version_info >= (3, 12):
         from threading import setprofile_all_threads, settrace_all_threads
 
 __all__ = [
@@ -91,7 +91,7 @@ __all__ = [
     "unregister",
 ]
 if TYPE_CHECKING:
-    if _sys.version_info >= (3, 12):
+    if sys.version_info >= (3, 12):
         __all__ += ["setprofile_all_threads", "settrace_all_threads"]
 else:
     # Code that reaches for what the stdlib makes its locks of gets ours as well.

@@ -1,8 +1,8 @@
 """What is told of a deadlock, and to whom.
 
-The native half finds circles of threads that wait for each other, and asks `report_deadlock` what to do. A circle that nobody
-outside can break is an error in the thread that closed it. One that may be broken, because there is a plain `Lock` in it, which
-any thread may release, is what the policy says: a warning, once, or an error as well.
+The native half finds circles of threads that wait for each other, and asks `report_deadlock` what to do. A circle that
+nobody outside can break is an error in the thread that closed it. One that may be broken, because there is a plain
+`Lock` in it, which any thread may release, is what the policy says: a warning, once, or an error as well.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _counter = itertools.count(1)
 def deadlock_policy(policy: Policy) -> Policy:
     """Choose what happens when a circle of waits is closed in which there is a plain `Lock`.
 
-    Any thread may release such a lock, so that the circle need not be a deadlock; most of them are. Circles of locks that only
-    their holders can release always raise `DeadlockError`.
+    Any thread may release such a lock, so that the circle need not be a deadlock; most of them are. Circles of locks
+    that only their holders can release always raise `DeadlockError`.
 
     Args:
-        policy: `"warn"`, the default: a `DeadlockWarning` with all stacks when the circle has stood for half a second, once for
-            the same threads at the same lines; `"raise"`: a `DeadlockError` at once; `"off"`: nothing.
+        policy: `"warn"`, the default: a `DeadlockWarning` with all stacks when the circle has stood for half a second,
+            once for the same threads at the same lines; `"raise"`: a `DeadlockError` at once; `"off"`: nothing.
 
     Returns:
         The policy so far.

@@ -19,7 +19,6 @@ from raddle._internal.standing import (
     show_held,
     show_stack,
     show_wanted,
-    stack_of,
     standing,
 )
 
@@ -27,10 +26,10 @@ _Handler = Callable[[int, FrameType | None], Any] | int | None
 
 
 def dump(file: TextIO | None = None) -> None:
-    """Print every thread's stack, the locks that it holds and what it waits for; asyncio's tasks too, if they wait for
-    Raddle's primitives.
+    """Print every thread's stack, the locks that it holds and what it waits for.
 
-    For people: the format may change. Locks in the sense of this report are `Lock`, `RLock` and `RWLock`.
+    Asyncio's tasks are told of too, if they wait for Raddle's primitives. For people: the format may change. Locks in
+    the sense of this report are `Lock`, `RLock` and `RWLock`.
 
     Args:
         file: where to; by default `sys.stderr`.
@@ -77,8 +76,8 @@ _registered: dict[int, tuple[_Handler, _Handler]] = {}
 def register(signum: int, file: TextIO | None = None, chain: bool = False) -> None:
     """Have a signal print what `dump` prints; for a program that hangs, from outside: `kill -USR1 PID`.
 
-    The handler is Python code, so the main thread must come to run it: it does while it waits for any of Raddle's primitives,
-    but not while it is stuck in C code. `faulthandler.register` prints the stacks even then.
+    The handler is Python code, so the main thread must come to run it: it does while it waits for any of Raddle's
+    primitives, but not while it is stuck in C code. `faulthandler.register` prints the stacks even then.
 
     Args:
         signum: the signal, such as `signal.SIGUSR1`.

@@ -58,32 +58,29 @@ class ForkError(RuntimeError):
 class DeadlockError(RuntimeError):
     """The call would have closed a circle of threads, each of which waits for the next one.
 
-    Raised in one of them, the one whose call came last; the others go on waiting for what it holds. The message says who
-    holds what, wants what, and stands where.
+    Raised in one of them, the one whose call came last; the others go on waiting for what it holds. The message says
+    who holds what, wants what, and stands where.
 
         >>> from raddle import threading
-        >>> first, second = threading.RLock(), threading.RLock()
-        >>> ready = threading.Event()
-        >>> def other():
-        ...     with second:
-        ...         ready.set()
-        ...         with first:
-        ...             pass
-        >>> with first:
-        ...     thread = threading.Thread(target=other, name="other")
-        ...     thread.start()
-        ...     _ = ready.wait()
+        >>> lock, errors = threading.RLock(), []
+        >>> def keeping_the_error(call):
         ...     try:
-        ...         thread.join()
+        ...         call()
         ...     except threading.DeadlockError as error:
-        ...         print(sorted(member.name for member in error.members))
-        ['MainThread', 'other']
+        ...         errors.append(error)
+        >>> with lock:
+        ...     thread = threading.Thread(target=keeping_the_error, args=[lock.acquire], name="other")
+        ...     thread.start()
+        ...     keeping_the_error(thread.join)  # it waits for the lock that is held here
         >>> thread.join()
+        >>> for error in errors:
+        ...     print(sorted(member.name for member in error.members))
+        ['MainThread', 'other']
     """
 
     members: tuple[Standing, ...]
-    """Who is in the circle, the raising thread first. Each wants what the next one holds, and the last one what the first
-    one holds."""
+    """Who is in the circle, the raising thread first. Each wants what the next one holds, and the last one what the
+    first one holds."""
 
     def __init__(self, message: str = "", members: tuple[Standing, ...] = ()) -> None:
         super().__init__(message)
@@ -95,14 +92,19 @@ class DeadlockError(RuntimeError):
 
 
 class DeadlockWarning(RuntimeWarning):
-    """A circle as of `DeadlockError` that somebody outside could break: it has a plain `Lock` in it, which any thread may
-    release.
+    """What may be a deadlock: a circle as of `DeadlockError` that somebody outside could break.
+
+    There is a plain `Lock` in it, which any thread may release.
     """
 
 
-for _error in (DeadlockError, DeadlockWarning):
-    _error.__module__ = "raddle.threading"
-
-for _error in (TaskTimeout, DependencyFailed, ExecutorFull, ForkError):
+for _error, _module in {
+    DeadlockError: "raddle.threading",
+    DeadlockWarning: "raddle.threading",
+    TaskTimeout: "raddle",
+    DependencyFailed: "raddle",
+    ExecutorFull: "raddle",
+    ForkError: "raddle",
+}.items():
     # Where users find it, which is what tracebacks show and pickles name.
-    _error.__module__ = "raddle"
+    _error.__module__ = _module

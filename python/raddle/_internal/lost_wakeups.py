@@ -1,11 +1,11 @@
 """Lost wake-ups: every thread waits, and nothing is left that could wake one.
 
-A thread that has waited for long asks here, again and again at growing intervals, so this costs nothing to those whose waits
-are short. What it sees counts if it sees the same twice. Then it is logged, once in a process: from there on nothing happens any
-more.
+A thread that has waited for long asks here, again and again at growing intervals, so this costs nothing to those whose
+waits are short. What it sees counts if it sees the same twice. Then it is logged, once in a process: from there on
+nothing happens any more.
 
-Whatever could wake a thread, as far as can be known, keeps this silent: a thread that is not in an untimed wait on Raddle's
-primitives, a thread that Python does not know, a timer of Raddle's that is still to ring, a signal handler.
+Whatever could wake a thread, as far as can be known, keeps this silent: a thread that is not in an untimed wait on
+Raddle's primitives, a thread that Python does not know, a timer of Raddle's that is still to ring, a signal handler.
 """
 
 from __future__ import annotations
@@ -88,12 +88,9 @@ def _somebody_else_could_act(threads: int) -> bool:
             return True
     except OSError:
         return True
-    for number in signal.valid_signals():
-        handler = signal.getsignal(number)
-        if callable(handler) and handler is not signal.default_int_handler:
-            if handler not in handlers_that_only_tell:
-                return True
-    return False
+    harmless = [signal.default_int_handler, *handlers_that_only_tell]
+    handlers = map(signal.getsignal, signal.valid_signals())
+    return any(callable(handler) and not any(handler is known for known in harmless) for handler in handlers)
 
 
 def _log(wanted: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+from typing import Any
 
 
 class _Shared:
@@ -33,9 +34,9 @@ def replace(name: str, stdlib: types.ModuleType) -> None:
     """Make the module `name`, which is being imported, stand for `stdlib`.
 
     What it does not define itself is the stdlib's own, to be read and to be set: state such as `threading._active` or
-    `threading.excepthook` exists once, wherever it is reached from. The stdlib's `__all__` becomes part of the module's.
+    `threading.excepthook` exists once, wherever it is reached from. The stdlib's `__all__` becomes part of its own.
     """
-    module = sys.modules[name]
+    module: Any = sys.modules[name]
     shared = [other for other in dir(stdlib) if other not in vars(module)]
     public = getattr(stdlib, "__all__", None) or [other for other in shared if not other.startswith("_")]
     module.__all__ = list(dict.fromkeys([*getattr(module, "__all__", []), *public]))

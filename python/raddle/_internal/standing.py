@@ -42,8 +42,8 @@ class Standing:
     """The thread's name; a task's with the name of its thread."""
 
     holds: tuple[object, ...]
-    """The locks that it holds, and what else somebody in the circle waits for: itself, if it is joined; the future of the
-    task that it runs."""
+    """The locks that it holds, and what else somebody in the circle waits for: itself, if it is joined; the future of
+    the task that it runs."""
 
     wants: object
     """What it waits for: a lock, a thread that it joins, a future, a queue."""
@@ -72,8 +72,8 @@ def current_holds() -> dict[tuple[int, int | None], list[object]]:
     holds: dict[tuple[int, int | None], list[object]] = {}
     are_locks: dict[int, bool] = {}
     for thing in gc.get_objects():
-        # Not isinstance: it asks the object, which may be a proxy of something that is gone. Not the class as a key: it may
-        # have a hash of its own. All of them live as long as the list.
+        # Not isinstance: it asks the object, which may be a proxy of something that is gone. Not the class as a key: it
+        # may have a hash of its own. All of them live as long as the list.
         kind = type(thing)
         is_lock = are_locks.get(id(kind))
         if is_lock is None:

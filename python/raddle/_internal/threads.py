@@ -15,7 +15,7 @@ class Thread(threading.Thread):
 
     `join` raises `DeadlockError` when the thread waits, directly or through others, for the one that joins it.
 
-    The main thread, and threads that other code starts with the stdlib's class, are instances of the stdlib's class only.
+    The main thread, and threads that other code starts with the stdlib's class, are instances of that class only.
     """
 
     # Made in the thread itself, at its beginning. None before that, and for a subclass that has begun otherwise.
@@ -72,7 +72,7 @@ class Thread(threading.Thread):
 
 
 class Timer(Thread, threading.Timer):
-    """A thread that calls a function after some seconds, unless it is cancelled before: the stdlib's `threading.Timer`."""
+    """A thread that calls a function after some seconds, unless it is cancelled before: `threading.Timer`."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class Timer(Thread, threading.Timer):
         self.function = function
         self.args = [] if args is None else args
         self.kwargs = {} if kwargs is None else kwargs
-        self.finished = _raddle.Event() if hasattr(_raddle, "Event") else threading.Event()
+        self.finished: Any = _raddle.Event()
 
     def cancel(self) -> None:
         """Prevent the call if it has not begun."""

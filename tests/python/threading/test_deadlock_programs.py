@@ -1,8 +1,8 @@
 """Random programs of locks, threads and joins against an oracle that tries every schedule.
 
-A program is a list of steps, each by one of a few threads, run one after another: a thread begins a step when the one before is
-over or waits. What the oracle says of each position, by trying all that could happen from there, is what Raddle must say: a step
-that leaves somebody in a wait which nobody can end raises, and no other one does.
+A program is a list of steps, each by one of a few threads, run one after another: a thread begins a step when the one
+before is over or waits. What the oracle says of each position, by trying all that could happen from there, is what
+Raddle must say: a step that leaves somebody in a wait which nobody can end raises, and no other one does.
 """
 
 from __future__ import annotations
@@ -194,7 +194,8 @@ def settle(actors: list[Actor], position: Position, locks: list[Any]) -> Positio
         }
         if not ready:
             return position
-        until(lambda: any(not actors[thread].done.empty() for thread in ready))
+        waiting = [actors[thread] for thread in ready]
+        until(lambda waiting=waiting: any(not actor.done.empty() for actor in waiting))
         thread = next(thread for thread in ready if not actors[thread].done.empty())
         assert actors[thread].done.get() is None
         position = position.grant(thread)

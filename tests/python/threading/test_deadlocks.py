@@ -179,7 +179,7 @@ def test_a_lock_that_the_awaited_task_wants(method: str, options: dict[str, Any]
             main, worker = caught.value.members
             assert main.wants is future
             assert future in worker.holds
-            assert worker.thread is not None and worker.thread.name == future.worker
+            assert worker.name == future.worker
             assert f"wants the result of {future!r}" in str(caught.value)
         assert future.result() == 1
 
@@ -331,7 +331,7 @@ def is_asleep_in_both() -> bool:
 
 def test_a_circle_with_a_plain_lock_is_warned_of(raised: Raised) -> None:
     with recorded() as seen:
-        first, second = abba_of_locks(raised)
+        first, _ = abba_of_locks(raised)
         until(lambda: seen and is_asleep_in_both())
         first.release()  # which anybody may do
         errors = raised.finish()

@@ -192,7 +192,9 @@ def test_what_could_be_woken_is_not_lost(source: str) -> None:
 
 @pytest.mark.slow
 def test_the_stacks_tell_of_the_conversation_that_began_in_the_wrong_order() -> None:
-    ended = run(ENDING_WITH_THE_FIRST + """
+    ended = run(
+        ENDING_WITH_THE_FIRST
+        + """
     condition = threading.Condition()
 
     def consume():
@@ -204,7 +206,9 @@ def test_the_stacks_tell_of_the_conversation_that_began_in_the_wrong_order() -> 
     thread = threading.Thread(target=consume, name="consumer")
     thread.start()
     thread.join()
-    """, 60)
+    """,
+        60,
+    )
     assert FIRST_WORDS in ended.err
     assert "Thread 'consumer' at " in ended.err
     assert "in consume" in ended.err

@@ -211,8 +211,9 @@ def test_a_timer_calls_unless_it_is_cancelled() -> None:
 
 def test_a_timers_arguments_are_its_own() -> None:
     first, second = threading.Timer(1, int), threading.Timer(1, int)
-    assert first.args == [] and first.args is not second.args
-    assert first.kwargs == {} and first.kwargs is not second.kwargs
+    assert (first.args, first.kwargs) == ([], {})
+    assert first.args is not second.args
+    assert first.kwargs is not second.kwargs
 
 
 def test_many_threads_leave_nothing_behind() -> None:
