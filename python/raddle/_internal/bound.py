@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from concurrent.futures import CancelledError, InvalidStateError, TimeoutError, _base
 from concurrent.futures import Future as StdlibFuture
 from concurrent.futures.thread import BrokenThreadPool
@@ -38,6 +40,7 @@ __all__ = [
     "current_task",
     "describe_stack",
     "enter_async",
+    "finalization_error",
     "log_callback_error",
     "report_deadlock",
     "ring",
@@ -52,6 +55,22 @@ __all__ = [
 def threads_are_starting() -> bool:
     """Tell whether an exception sent to a thread could hit one that it is starting: a flaw of CPython up to 3.11."""
     return sys.version_info < (3, 12) and bool(threading._limbo)  # type: ignore[attr-defined]
+
+
+_FinalizationError: type[RuntimeError] = getattr(builtins, "PythonFinalizationError", RuntimeError)
+
+
+def finalization_error(
+    # Modules may have lost their names when it is called.
+    is_finalizing: Callable[[], bool] = sys.is_finalizing,
+    error: type[RuntimeError] = _FinalizationError,
+) -> RuntimeError | None:
+    """Return what a wait raises while the interpreter is finalized, when no other thread can end it; None before."""
+    return (
+        error("cannot wait at interpreter finalization, when no other thread runs")
+        if is_finalizing()
+        else None
+    )
 
 
 def checkpoint() -> None:

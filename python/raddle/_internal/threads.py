@@ -9,6 +9,8 @@ from typing import Any
 
 from raddle import _raddle
 
+_StdlibThread = threading.Thread
+
 
 class Thread(threading.Thread):
     """A thread of control: the stdlib's `threading.Thread` in all but `join`.
@@ -62,13 +64,17 @@ class Thread(threading.Thread):
 
     # What the stdlib calls for each thread in a forked child: up to CPython 3.12 the first one, then the second.
 
+    # For a thread that it did not make, it calls the second one on `Thread`, by name. Where this class has taken the
+    # stdlib's place, the thread is then no instance of it.
+
     def _reset_internal_locks(self, is_alive: bool) -> None:
         super()._reset_internal_locks(is_alive)  # type: ignore[misc]
         self._opened_if_left_behind(is_alive)
 
     def _after_fork(self, new_ident: int | None = None) -> None:
-        super()._after_fork(new_ident)  # type: ignore[misc]
-        self._opened_if_left_behind(new_ident is not None)
+        _StdlibThread._after_fork(self, new_ident)  # type: ignore[attr-defined]
+        if isinstance(self, Thread):
+            self._opened_if_left_behind(new_ident is not None)
 
 
 class Timer(Thread, threading.Timer):

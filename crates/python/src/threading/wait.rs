@@ -8,7 +8,8 @@
 
 use super::wanted::Wanted;
 use super::watch::Watch;
-use crate::interpreter::{Nap, Naps};
+use crate::ffi;
+use crate::interpreter::{Nap, Naps, names};
 use pyo3::prelude::*;
 use raddle_sync::{Moment, Owner, Waitable, Waiter, Woken};
 use std::sync::Arc;
@@ -90,6 +91,12 @@ pub(crate) fn chain(py: Python<'_>, later: PyErr, earlier: Option<PyErr>) -> PyE
     later
 }
 
+/// Fails once the interpreter is being finalized: then no other thread runs Python code any more, and none can end the wait.
+fn refuse_at_finalization(py: Python<'_>) -> PyResult<()> {
+    let error = ffi::invoke(names(py).finalization_error.bind(py), ())?;
+    if error.is_none() { Ok(()) } else { Err(PyErr::from_value(error)) }
+}
+
 /// Sleeps until it has what it waits for, or `deadline`. It stands in the queue. `raised` decides about what is raised
 /// meanwhile by others, such as signal handlers.
 fn sleep<W: Waitable + 'static>(
@@ -99,6 +106,7 @@ fn sleep<W: Waitable + 'static>(
     deadline: Option<Moment>,
     raised: &mut dyn FnMut(PyErr) -> PyResult<()>,
 ) -> PyResult<bool> {
+    refuse_at_finalization(py)?;
     let mut watch = Watch::new(waiter, wanted, deadline.is_some());
     let mut naps = Naps::of_wait(watch.timed);
     loop {
