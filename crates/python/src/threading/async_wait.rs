@@ -12,7 +12,7 @@
 //! waits, and never closes a circle. What a task has been granted counts as its own from the moment of the grant on.
 
 use super::tasks;
-use super::wanted::Wanted;
+use super::wanted::TaskWaits;
 use crate::ffi;
 use crate::interpreter::names;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PyStopIteration};
@@ -35,7 +35,10 @@ pub(crate) fn task(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
 #[pyclass(frozen, module = "raddle._raddle")]
 pub(crate) struct AsyncWait {
     waiter: Arc<Waiter>,
-    wanted: Arc<Wanted<Arc<dyn Waitable>>>,
+    what: Arc<dyn Waitable>,
+    /// To which it belongs.
+    object: Py<PyAny>,
+    task: Py<PyAny>,
     bell: Py<Bell>,
     /// None for what belongs to nobody, such as a permit.
     when_had: Option<WhenHad>,
@@ -119,7 +122,9 @@ impl AsyncWait {
             py,
             Self {
                 waiter,
-                wanted: Wanted::by_task(object, what, task),
+                what,
+                object: object.clone().unbind(),
+                task: task.clone().unbind(),
                 bell,
                 when_had,
                 begun: Mutex::new(None),
@@ -128,25 +133,22 @@ impl AsyncWait {
         )
     }
 
-    /// Enters the queue, where it can be found by what it is granted later.
-    pub(crate) fn begin(&self, py: Python<'_>) {
-        let mut begun = self.begun.lock();
-        if begun.is_none() {
-            let waits_for = Arc::clone(&self.wanted) as Arc<dyn Waitable>;
-            *begun = Some(Graph::of_process().insist(&self.waiter, waits_for, true));
-            drop(begun);
-            if self.when_had.is_some() {
-                tasks::holds(self.task(py));
-            }
+    /// Notes the wait. What is granted from now on is the task's, whether it knows already or not.
+    pub(crate) fn begin(&self, py: Python<'_>) -> PyResult<()> {
+        if self.begun.lock().is_some() {
+            return Ok(());
         }
+        let (task, object) = (self.task.bind(py), self.object.bind(py));
+        let noted = Graph::of_process().insist(&self.waiter, TaskWaits::new(object, task)?, true);
+        *self.begun.lock() = Some(noted);
+        if self.when_had.is_some() {
+            tasks::holds(task);
+        }
+        Ok(())
     }
 
     pub(crate) fn waiter(&self) -> &Arc<Waiter> {
         &self.waiter
-    }
-
-    fn task<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
-        self.wanted.subject.task.as_ref().expect("a task waits").bind(py)
     }
 
     /// The wait is over.
@@ -155,7 +157,7 @@ impl AsyncWait {
         drop(self.bell.get().take());
         if let Some(when_had) = &self.when_had {
             if had {
-                when_had(self.wanted.subject.object.bind(py), self.waiter.owner());
+                when_had(self.object.bind(py), self.waiter.owner());
             } else if begun.is_some() {
                 tasks::holds_no_longer(Some(self.waiter.owner()));
             }
@@ -167,13 +169,13 @@ impl AsyncWait {
 #[pymethods]
 impl AsyncWait {
     /// Takes what is waited for, or stands in the queue afterwards.
-    fn attempt(&self, py: Python<'_>) -> bool {
-        self.begin(py);
-        let had = self.wanted.attempt(&self.waiter);
+    fn attempt(&self, py: Python<'_>) -> PyResult<bool> {
+        self.begin(py)?;
+        let had = self.what.attempt(&self.waiter);
         if had {
             self.end(py, true);
         }
-        had
+        Ok(had)
     }
 
     /// `arrival` is done when it is woken, or when the time has passed.
@@ -184,14 +186,14 @@ impl AsyncWait {
 
     /// Ends the wait without success, unless it was granted already: then returns true.
     fn abandon(&self, py: Python<'_>) -> bool {
-        let had = self.wanted.abandon(&self.waiter);
+        let had = self.what.abandon(&self.waiter);
         self.end(py, had);
         had
     }
 
     /// Ends the wait. What it was granted or woken for goes to the next.
     pub(crate) fn pass_on(&self, py: Python<'_>) {
-        Woken::ring_all(self.wanted.pass_on(&self.waiter), &*self.wanted);
+        Woken::ring_all(self.what.pass_on(&self.waiter), &*self.what);
         self.end(py, false);
     }
 
@@ -205,6 +207,12 @@ impl AsyncWait {
     #[getter]
     fn expired(&self) -> bool {
         self.expired.load(Ordering::Relaxed)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.object)?;
+        visit.call(&self.task)?;
+        visit.call(&self.bell)
     }
 }
 

@@ -260,7 +260,7 @@ impl Condition {
         let what = Arc::clone(&this.changed) as Arc<dyn Waitable>;
         let notified = AsyncWait::new(slf.as_any(), what, &task, None)?;
         // It stands in the queue before the lock is free: no notification is missed.
-        notified.get().begin(py);
+        notified.get().begin(py)?;
         this.changed.join(notified.get().waiter());
         match lock.let_go_of(py, &task) {
             Ok(regained) => Ok((notified, regained)),

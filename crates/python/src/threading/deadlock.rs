@@ -4,11 +4,12 @@
 //! as long as nobody has raised an error in one of them.
 
 use super::tasks;
-use super::wanted::Subject;
+use super::wanted::{Subject, TaskWaits};
 use crate::ffi;
 use crate::interpreter::{names, timers};
 use pyo3::exceptions::{PyBaseException, PyException};
 use pyo3::prelude::*;
+use pyo3::types::PyWeakrefMethods;
 use raddle_sync::graph::{Cycle, Graph};
 use raddle_sync::{Owner, Waitable};
 use std::cell::RefCell;
@@ -21,9 +22,12 @@ pub(crate) type Holder = (Option<u64>, Option<u64>);
 type Wait = (u64, Option<Py<PyAny>>, Py<PyAny>);
 
 fn wait_of(py: Python<'_>, waits_for: &dyn Waitable) -> Option<Wait> {
-    let subject = waits_for.subject()?.downcast_ref::<Subject>()?;
-    let task = subject.task.as_ref().map(|task| task.clone_ref(py));
-    Some((subject.ident, task, subject.object.clone_ref(py)))
+    let subject = waits_for.subject()?;
+    if let Some(Subject { ident, object }) = subject.downcast_ref() {
+        return Some((*ident, None, object.clone_ref(py)));
+    }
+    let TaskWaits { ident, task, object } = subject.downcast_ref()?;
+    Some((*ident, Some(task.bind(py).upgrade()?.unbind()), object.bind(py).upgrade()?.unbind()))
 }
 
 /// Tells of a deadlock that the calling thread has closed; `lasting`: it has been one for long.

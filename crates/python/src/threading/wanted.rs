@@ -2,21 +2,20 @@
 
 use super::tasks;
 use pyo3::prelude::*;
+use pyo3::types::PyWeakrefReference;
 use raddle_sync::{Owner, Waitable, Waiter, Woken};
 use std::any::Any;
 use std::sync::Arc;
 
-/// Who waits, and for which object: for reports. The thread or task is inside its wait for as long as this is noted.
+/// Which thread waits, and for which object: for reports. It is inside its wait for as long as this is noted.
 pub(crate) struct Subject {
-    /// `threading.get_ident()` of the thread that waits, or in which the task's loop runs.
+    /// `threading.get_ident()` of the thread.
     pub(crate) ident: u64,
-    /// The task that waits, if it is one.
-    pub(crate) task: Option<Py<PyAny>>,
     /// What the user's code called.
     pub(crate) object: Py<PyAny>,
 }
 
-/// A primitive (`what`) as one wait shows it to the graph.
+/// A primitive (`what`) as one wait of a thread shows it to the graph.
 pub(crate) struct Wanted<W> {
     pub(crate) what: W,
     pub(crate) subject: Subject,
@@ -25,17 +24,41 @@ pub(crate) struct Wanted<W> {
 impl<W> Wanted<W> {
     /// For a wait of the calling thread.
     pub(crate) fn by_thread(object: &Bound<'_, PyAny>, what: W) -> Arc<Self> {
-        Self::new(object, what, None)
-    }
-
-    /// For a wait of `task`, whose loop runs in the calling thread.
-    pub(crate) fn by_task(object: &Bound<'_, PyAny>, what: W, task: &Bound<'_, PyAny>) -> Arc<Self> {
-        Self::new(object, what, Some(task.clone().unbind()))
-    }
-
-    fn new(object: &Bound<'_, PyAny>, what: W, task: Option<Py<PyAny>>) -> Arc<Self> {
-        let subject = Subject { ident: raddle_sys::thread::ident(), task, object: object.clone().unbind() };
+        let subject = Subject { ident: raddle_sys::thread::ident(), object: object.clone().unbind() };
         Arc::new(Self { what, subject })
+    }
+}
+
+/// A wait of a task, as it is told to those who ask for all waits. It keeps neither the task nor the primitive: a task that nobody
+/// can wake any more may go away in the middle of its wait.
+pub(crate) struct TaskWaits {
+    /// `threading.get_ident()` of the thread in which the task's loop runs.
+    pub(crate) ident: u64,
+    pub(crate) task: Py<PyWeakrefReference>,
+    pub(crate) object: Py<PyWeakrefReference>,
+}
+
+impl TaskWaits {
+    /// `task`, whose loop runs in the calling thread, waits for `object`.
+    pub(crate) fn new(object: &Bound<'_, PyAny>, task: &Bound<'_, PyAny>) -> PyResult<Arc<Self>> {
+        let (task, object) =
+            (PyWeakrefReference::new(task)?.unbind(), PyWeakrefReference::new(object)?.unbind());
+        Ok(Arc::new(Self { ident: raddle_sys::thread::ident(), task, object }))
+    }
+}
+
+/// It ends by itself, so that nobody asks more than what it is about.
+impl Waitable for TaskWaits {
+    fn attempt(&self, _waiter: &Arc<Waiter>) -> bool {
+        false
+    }
+
+    fn abandon(&self, _waiter: &Arc<Waiter>) -> bool {
+        false
+    }
+
+    fn subject(&self) -> Option<&dyn Any> {
+        Some(self)
     }
 }
 
