@@ -45,6 +45,16 @@ class Running(Generic[T]):
 
 
 @contextmanager
+def handling(number: int, handler: Callable[..., object]) -> Iterator[None]:
+    """Have `handler` handle a signal in the block."""
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
+@contextmanager
 def signal_in_the_wait(number: int = signal.SIGINT, *, then: Callable[[], object] = bool) -> Iterator[None]:
     """Send the process a signal once the main thread waits in the block; call `then` afterwards, once it waits again."""
 

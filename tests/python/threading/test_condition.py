@@ -16,7 +16,7 @@ import pytest
 
 from raddle.threading import Condition, DeadlockError, Lock, RLock
 from tests.python.futures.support import LONG, run_program, until, until_asleep
-from tests.python.threading.support import Running, signal_in_the_wait
+from tests.python.threading.support import Running, handling, signal_in_the_wait
 
 
 class Foreign:
@@ -277,9 +277,7 @@ def test_what_interrupts_the_return_of_the_lock_is_raised_by_one_who_holds_it(ma
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGUSR1, fail)
-    try:
+    with handling(signal.SIGINT, signal.default_int_handler), handling(signal.SIGUSR1, fail):
         others = [Running(notify), Running(send)]
         with condition:
             waiting = Running(wait)
@@ -287,8 +285,6 @@ def test_what_interrupts_the_return_of_the_lock_is_raised_by_one_who_holds_it(ma
                 condition.wait()
             assert isinstance(caught.value.__context__, KeyboardInterrupt)
             assert condition._is_owned()
-    finally:
-        signal.signal(signal.SIGINT, before)
     for other in others:
         other.result()
     assert waiting.result(), "the notification of the one who was interrupted went to the next"

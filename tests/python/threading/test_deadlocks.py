@@ -102,6 +102,7 @@ def test_a_circle_of_rlocks(count: int, fair: bool, raised: Raised) -> None:
     assert f"a circle of {count} threads" in str(error)
 
 
+@pytest.mark.slow
 def test_two_hundred_deadlocks_raise_once_each(raised: Raised) -> None:
     for _ in range(200):
         raised = Raised()

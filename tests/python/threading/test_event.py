@@ -32,7 +32,7 @@ def test_it_is_set_and_cleared() -> None:
         assert not event.is_set()
 
 
-@pytest.mark.parametrize("threads", [1, 200])
+@pytest.mark.parametrize("threads", [1, pytest.param(200, marks=pytest.mark.slow)])
 def test_all_who_wait_go_on_although_it_is_cleared_at_once(threads: int) -> None:
     event = Event()
     waiting = [Running(event.wait, LONG) for _ in range(threads)]

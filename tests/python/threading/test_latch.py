@@ -13,7 +13,7 @@ from tests.python.futures.support import LONG, run_program
 from tests.python.threading.support import Running, signal_in_the_wait
 
 
-@pytest.mark.parametrize("threads", [1, 200])
+@pytest.mark.parametrize("threads", [1, pytest.param(200, marks=pytest.mark.slow)])
 def test_it_opens_at_zero_for_all_who_wait(threads: int) -> None:
     latch = Latch(3)
     waiting = [Running(latch.wait, LONG) for _ in range(threads)]

@@ -13,7 +13,7 @@ import pytest
 
 from raddle.threading import TIMEOUT_MAX, Lock
 from tests.python.futures.support import LONG, run_program
-from tests.python.threading.support import Running, signal_in_the_wait
+from tests.python.threading.support import Running, handling, signal_in_the_wait
 
 
 @pytest.fixture(params=[False, True], ids=["unfair", "fair"])
@@ -148,8 +148,10 @@ def test_a_fair_one_is_had_in_the_order_of_arrival() -> None:
 def test_a_signal_handler_runs_in_the_wait_and_the_wait_goes_on(lock: Lock) -> None:
     lock.acquire()
     handled: list[int] = []
-    signal.signal(signal.SIGUSR1, lambda number, _: handled.append(number))
-    with signal_in_the_wait(signal.SIGUSR1, then=lock.release):
+    with (
+        handling(signal.SIGUSR1, lambda number, _: handled.append(number)),
+        signal_in_the_wait(signal.SIGUSR1, then=lock.release),
+    ):
         assert lock.acquire(timeout=LONG)
     assert handled == [signal.SIGUSR1]
 
