@@ -13,6 +13,7 @@ import pytest
 
 import raddle
 import raddle.futures
+import raddle.threading
 from tests.typing.checker import NEWEST, OLDEST, complaints
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.py"))
@@ -31,6 +32,7 @@ def test_every_name_that_can_be_imported_exists_for_type_checkers(tmp_path: Path
         *(("raddle", name) for name in raddle.__all__),
         *(("raddle.futures", name) for name in raddle.futures.__all__),
         *(("raddle.futures", name) for name in concurrent.futures.__all__),
+        *(("raddle.threading", name) for name in raddle.threading.__all__),
     ]
     assert ("raddle.futures", "ProcessPoolExecutor") in names
     explicit = tmp_path / "explicit.py"

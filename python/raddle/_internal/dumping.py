@@ -20,6 +20,7 @@ from raddle._internal.standing import (
     show_stack,
     show_wanted,
     standing,
+    tasks_at,
 )
 
 _Handler = Callable[[int, FrameType | None], Any] | int | None
@@ -42,12 +43,19 @@ def _everybody() -> list[tuple[Standing, list[str]]]:
     frames, holds = current_frames(), current_holds()
     waits: dict[int, list[str]] = {}
     tasks = []
+    told = set()
     for ident, task, wants, timed in _raddle.waits():
         wanted = show_wanted(wants) + (", for a time" if timed and task is None else "")
         if task is None:
             waits.setdefault(ident, []).append(wanted)
         else:
+            told.add(id(task))
             tasks.append((standing(ident, task, wants, frames=frames, holds=holds), [wanted]))
+    # Those that hold something, and wait for something else.
+    busy = {address: ident for ident, address in holds if address is not None and address not in told}
+    tasks += [
+        (standing(busy[id(task)], task, None, frames=frames, holds=holds), []) for task in tasks_at(busy)
+    ]
     threads = [
         (standing(ident, None, None, frames=frames, holds=holds), waits.get(ident, [])) for ident in frames
     ]

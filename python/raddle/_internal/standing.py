@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
@@ -83,6 +83,12 @@ def current_holds() -> dict[tuple[int, int | None], list[object]]:
                 if ident is not None:
                     holds.setdefault((ident, task), []).append(thing)
     return holds
+
+
+def tasks_at(addresses: Collection[int]) -> list[asyncio.Task[Any]]:
+    """Find the tasks with these `id()`s, as far as they still exist."""
+    found = [thing for thing in gc.get_objects() if id(thing) in addresses] if addresses else []
+    return [thing for thing in found if hasattr(type(thing), "get_stack")]
 
 
 def stack_of(frame: FrameType | None) -> traceback.StackSummary:

@@ -421,7 +421,9 @@ def test_a_fair_semaphore_gives_to_threads_and_tasks_in_turn() -> None:
     assert order == ["task", "thread", "last"]
 
 
-@pytest.mark.parametrize("make", [Condition, lambda: Condition(Lock()), lambda: Condition(type("R", (RLock,), {})())])
+@pytest.mark.parametrize(
+    "make", [Condition, lambda: Condition(Lock()), lambda: Condition(type("R", (RLock,), {})())]
+)
 def test_threads_and_tasks_wait_for_one_condition(make: Callable[[], Condition]) -> None:
     condition, items, taken = make(), [], []
 

@@ -252,7 +252,9 @@ def test_ctrl_c_ends_the_wait_with_the_lock_held(condition: Condition) -> None:
 
 
 @pytest.mark.parametrize("make", [Lock, RLock])
-def test_what_interrupts_the_return_of_the_lock_is_raised_by_one_who_holds_it(make: Callable[[], Any]) -> None:
+def test_what_interrupts_the_return_of_the_lock_is_raised_by_one_who_holds_it(
+    make: Callable[[], Any],
+) -> None:
     condition, notified, done = Condition(make()), stdlib.Event(), stdlib.Event()
 
     def wait() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import io
 import signal
@@ -190,3 +191,35 @@ def test_stdlib_threads_and_unknown_ones_are_told_of() -> None:
     assert "stdlib's own" in file.getvalue()
     gate.open()
     thread.join()
+
+
+def test_tasks_that_wait_and_hold_are_told_of() -> None:
+    async def hold(lock: threading.RLock, ready: asyncio.Event, end: asyncio.Event) -> None:
+        async with lock:
+            ready.set()
+            await end.wait()
+
+    async def wait(lock: threading.RLock) -> None:
+        async with lock:
+            pass
+
+    async def main() -> dict[str, str]:
+        lock, ready, end = threading.RLock(), asyncio.Event(), asyncio.Event()
+        holding = asyncio.create_task(hold(lock, ready, end), name="holder")
+        await ready.wait()
+        waiting = asyncio.create_task(wait(lock), name="waiter")
+        await asyncio.sleep(0)
+        told = dumped()
+        assert "holds" not in told["MainThread"]
+        end.set()
+        await asyncio.gather(holding, waiting)
+        return told
+
+    told = asyncio.run(main())
+    waiter, holder = told["waiter in MainThread"], told["holder in MainThread"]
+    assert waiter.startswith("Task 'waiter in MainThread'")
+    assert "in wait" in waiter
+    assert "  wants <locked raddle.threading.RLock" in waiter
+    assert "in hold" in holder
+    assert "  holds <locked raddle.threading.RLock" in holder
+    assert "  wants" not in holder

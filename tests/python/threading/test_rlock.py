@@ -41,9 +41,16 @@ def test_nobody_else_can_release_it(lock: RLock) -> None:
 
 @pytest.mark.parametrize(
     ("args", "error"),
-    [((False, 1), ValueError), ((True, -2), ValueError), ((True, 1e300), OverflowError), ((True, "x"), TypeError)],
+    [
+        ((False, 1), ValueError),
+        ((True, -2), ValueError),
+        ((True, 1e300), OverflowError),
+        ((True, "x"), TypeError),
+    ],
 )
-def test_it_refuses_what_the_stdlibs_refuses(lock: RLock, args: tuple[bool, float], error: type[Exception]) -> None:
+def test_it_refuses_what_the_stdlibs_refuses(
+    lock: RLock, args: tuple[bool, float], error: type[Exception]
+) -> None:
     with pytest.raises(error):
         lock.acquire(*args)
     with pytest.raises(error):

@@ -79,8 +79,7 @@ def test_a_fair_one_lets_both_in_by_turns() -> None:
 
     with lock.write():
         running = [
-            one.until_asleep()
-            for one in (Running(write, 1), Running(write, 2), Running(read), Running(read))
+            one.until_asleep() for one in (Running(write, 1), Running(write, 2), Running(read), Running(read))
         ]
     for one in running:
         one.result()
@@ -186,7 +185,12 @@ def test_a_circle_through_readers_that_writers_hold_back() -> None:
 
 @pytest.mark.parametrize(
     ("args", "error"),
-    [((False, 1), ValueError), ((True, -2), ValueError), ((True, 1e300), OverflowError), ((True, "x"), TypeError)],
+    [
+        ((False, 1), ValueError),
+        ((True, -2), ValueError),
+        ((True, 1e300), OverflowError),
+        ((True, "x"), TypeError),
+    ],
 )
 def test_it_refuses_what_a_lock_refuses(lock: RWLock, args: Any, error: type[Exception]) -> None:
     for acquire in (lock.acquire_read, lock.acquire_write, lock.read().acquire, Lock().acquire):
