@@ -93,8 +93,11 @@ test-python: pytest ## the Python tests, then shorter with three settings that b
 	$(PY) -X dev $(PYTEST) $(SHORT)
 	PYTHONMALLOC=debug $(PY) $(PYTEST) $(SHORT)
 
-stress: $(VENV)/.wheel $(VENV)/.extra-test ## the stress suite for longer (RADDLE_STRESS_SECONDS, default 120)
-	RADDLE_STRESS_SECONDS=$${RADDLE_STRESS_SECONDS:-120} $(PY) $(PYTEST) tests/stress --timeout 0 $(ARGS)
+# Ten million random operations on the primitives, once in Rust alone and once through Python.
+stress: $(VENV)/.wheel $(VENV)/.extra-test ## the stress suites for longer (RADDLE_STRESS_SECONDS, RADDLE_STRESS_OPERATIONS)
+	cargo test --release -p raddle-sync --test stress
+	RADDLE_STRESS_SECONDS=$${RADDLE_STRESS_SECONDS:-120} RADDLE_STRESS_OPERATIONS=$${RADDLE_STRESS_OPERATIONS:-10000000} \
+		$(PY) $(PYTEST) tests/stress --timeout 0 $(ARGS)
 
 conformance: conformance-here ## the interpreter's own suites against Raddle, on every CPython found
 	@$(call on_each,all --others,conformance-here)
