@@ -27,7 +27,8 @@ AREA = Area(
     shown={
         "lock-with": "`with lock`",
         "rlock-with": "`with rlock`",
-        "condition-notify": "`with condition`, `notify`",
+        "condition-notify": "`condition.notify()`",
+        "condition-with": "`with condition: condition.notify()`",
         "semaphore": "`with semaphore`",
         "event": "a new `Event`, set and waited for",
         "barrier": "`Barrier(1).wait()`",

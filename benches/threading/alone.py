@@ -80,13 +80,24 @@ def condition(bench: Bench) -> Iterator[Row]:
 
     def notifying(condition: Any, count: int) -> Work:
         def work() -> None:
+            notify = condition.notify
+            with condition:
+                for _ in repeat(None, count):
+                    notify()
+
+        return work
+
+    def entering_to_notify(condition: Any, count: int) -> Work:
+        def work() -> None:
             for _ in repeat(None, count):
                 with condition:
                     condition.notify()
 
         return work
 
-    yield _compare(bench, "condition-notify", "with condition, notify", "Condition", notifying, 100_000)
+    yield _compare(bench, "condition-notify", "condition.notify", "Condition", notifying)
+    title = "with condition, notify"
+    yield _compare(bench, "condition-with", title, "Condition", entering_to_notify, 100_000)
 
 
 def semaphore(bench: Bench) -> Iterator[Row]:
