@@ -5,6 +5,7 @@ from __future__ import annotations
 from benches.area import Area
 from benches.threading.alone import barrier, condition, event, lock, rlock, semaphore
 from benches.threading.contended import busy, crowd, ping_pong, worst_wait
+from benches.threading.counting import counter
 from benches.threading.threads import start_join
 
 AREA = Area(
@@ -22,6 +23,7 @@ AREA = Area(
         "busy": busy,
         "ping-pong": ping_pong,
         "worst-wait": worst_wait,
+        "counter": counter,
         "thread": start_join,
     },
     shown={
@@ -39,6 +41,8 @@ AREA = Area(
         "ping-pong": "two threads in turn, over one condition",
         "worst-wait-8": "longest wait of 8 threads, `Lock(fair=True)` against `Lock()`",
         "worst-wait-64": "the same of 64 threads",
+        "counter": "`AtomicInt.add`, against an `int` under a `Lock`",
+        "counter-8": "the same from 8 threads",
         "thread": "start a thread and join it",
     },
 )
