@@ -75,7 +75,7 @@ mod extension {
     #[pymodule_export]
     use super::threading::condition::Condition;
     #[pymodule_export]
-    use super::threading::deadlock::{sleepers, timer_is_idle, waits};
+    use super::threading::deadlock::{raise_suspicions, sleepers, timer_is_idle, waits};
     #[pymodule_export]
     use super::threading::event::Event;
     #[pymodule_export]

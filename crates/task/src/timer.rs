@@ -157,4 +157,23 @@ mod tests {
         }
         assert_eq!(receiver.iter().take(4).collect::<Vec<_>>(), [0, 1, 2, 3]);
     }
+
+    #[test]
+    fn timers_are_idle_when_nothing_is_left_and_nothing_runs() {
+        let timers = Timers::default();
+        assert_eq!(timers.is_idle(), None);
+        let (begun, has_begun) = channel();
+        let (end, may_end) = channel::<()>();
+        let action = move || {
+            begun.send(()).expect("the test listens");
+            may_end.recv().expect("the test sends");
+        };
+        timers.at(Moment::now(), action).expect("a thread can be started");
+        has_begun.recv().expect("it begins");
+        assert_eq!(timers.is_idle(), Some(false));
+        end.send(()).expect("it waits");
+        while timers.is_idle() != Some(true) {
+            std::thread::yield_now();
+        }
+    }
 }

@@ -64,6 +64,7 @@ def deadlock_policy(policy: Policy) -> Policy:
     if policy not in ("warn", "raise", "off"):
         raise ValueError(f"the policy is 'warn', 'raise' or 'off', not {policy!r}")
     before, _policy = _policy, policy
+    _raddle.raise_suspicions(policy == "raise")
     return before
 
 

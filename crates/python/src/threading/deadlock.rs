@@ -14,6 +14,7 @@ use raddle_sync::graph::{Cycle, Graph};
 use raddle_sync::{Owner, Waitable};
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Who holds something, for people to read: see [`holder`].
 pub(crate) type Holder = (Option<u64>, Option<u64>);
@@ -45,6 +46,19 @@ pub(crate) fn report(py: Python<'_>, cycle: &Cycle, lasting: bool) -> PyResult<(
         }
         Err(error) => Err(error),
     }
+}
+
+static SUSPICIONS_RAISE: AtomicBool = AtomicBool::new(false);
+
+/// Whether the policy makes an error of what may be a deadlock, at once. Otherwise it is told when it has lasted.
+#[pyfunction]
+#[pyo3(signature = (on, /))]
+pub(crate) fn raise_suspicions(on: bool) {
+    SUSPICIONS_RAISE.store(on, Ordering::Relaxed);
+}
+
+pub(crate) fn suspicions_raise() -> bool {
+    SUSPICIONS_RAISE.load(Ordering::Relaxed)
 }
 
 /// A wait, and whether it ends by itself.

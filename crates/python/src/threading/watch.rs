@@ -57,7 +57,9 @@ impl<W: Waitable + 'static> Watch<W> {
             Ok(noted) => Ok(noted),
             Err(cycle) => {
                 let suspicion = if naps.are_long() { Suspicion::Lasting } else { Suspicion::Fresh };
-                if !cycle.presumed || self.suspicion.replace(suspicion) != Some(suspicion) {
+                // A thread that takes its own lock again, for another one to release it, comes here each time.
+                let told = !cycle.presumed || suspicion == Suspicion::Lasting || deadlock::suspicions_raise();
+                if told && !(cycle.presumed && self.suspicion.replace(suspicion) == Some(suspicion)) {
                     deadlock::report(py, &cycle, suspicion == Suspicion::Lasting)?;
                 }
                 Ok(graph.insist(&self.waiter, self.waits_for(), self.timed))

@@ -173,3 +173,38 @@ fn all_threads_asleep_is_noticed() {
     let _woken = held.waiters.lock().expect("no panic").wake();
     assert_eq!(program.graph.sleepers(NOBODY), 1, "one has been woken");
 }
+
+/// A flag that keeps no queue: those who wait for it wake by other means.
+#[derive(Default)]
+struct Flag(std::sync::atomic::AtomicBool);
+
+impl Waitable for Flag {
+    fn attempt(&self, waiter: &Arc<Waiter>) -> bool {
+        waiter.stand_by();
+        self.is_over()
+    }
+
+    fn abandon(&self, waiter: &Arc<Waiter>) -> bool {
+        waiter.reset();
+        false
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.load(std::sync::atomic::Ordering::Acquire)
+    }
+}
+
+#[test]
+fn one_whose_wait_is_over_sleeps_no_longer_even_if_its_waiter_does_not_show_it() {
+    let (program, flag, held) = (Program::default(), Arc::new(Flag::default()), Held::by(&[1]));
+    let waiter = Waiter::thread(Owner::thread(1));
+    assert!(!flag.attempt(&waiter));
+    let _first = program.graph.begin(&waiter, flag.clone(), false).expect("nobody is in the way");
+    let second = program.wait(2, &held).expect("1 waits for nobody in particular");
+    assert_eq!(program.graph.sleepers(NOBODY), 2);
+    assert!(program.graph.snapshot().iter().all(|wait| wait.asleep));
+    flag.0.store(true, std::sync::atomic::Ordering::Release);
+    assert_eq!(program.graph.sleepers(NOBODY), 1);
+    drop(second);
+    assert!(!program.graph.snapshot()[0].asleep);
+}
