@@ -1,6 +1,10 @@
 //! The unsafe corner: what the binding library has no safe call for.
 #![allow(unsafe_code, reason = "calls into CPython's C interface; each block carries its argument")]
 
+mod once_box;
+
+pub(crate) use once_box::OnceBox;
+
 use pyo3::exceptions::PyBaseException;
 use pyo3::ffi;
 use pyo3::prelude::*;

@@ -1,18 +1,18 @@
 //! What `__init__` makes: a subclass may call it with arguments of its own, late, or once more.
 
+use crate::ffi::OnceBox;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use std::sync::OnceLock;
 
 /// What the last call of `__init__` made. What those before made lives as long, for somebody may be waiting for it.
 pub(crate) struct Made<T> {
-    value: OnceLock<T>,
-    later: OnceLock<Box<Self>>,
+    value: OnceBox<T>,
+    later: OnceBox<Self>,
 }
 
 impl<T> Default for Made<T> {
     fn default() -> Self {
-        Self { value: OnceLock::new(), later: OnceLock::new() }
+        Self { value: OnceBox::default(), later: OnceBox::default() }
     }
 }
 
@@ -33,21 +33,18 @@ impl<T> Made<T> {
 
     /// What all calls made.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        let all = std::iter::successors(Some(self), |made| made.later.get().map(|later| &**later));
+        let all = std::iter::successors(Some(self), |made| made.later.get());
         all.filter_map(|made| made.value.get())
     }
 
     /// The object is made, or made anew.
     pub(crate) fn make(&self, value: T) {
-        let mut left = Some(value);
-        let mut place = self;
-        loop {
-            let new = &mut left;
-            place.value.get_or_init(|| new.take().expect("it was not used yet"));
-            if left.is_none() {
-                return;
-            }
-            place = place.later.get_or_init(Box::default);
+        let (mut value, mut place) = (value, self);
+        while let Err(given_back) = place.value.set(value) {
+            value = given_back;
+            // Another thread may be making it as well.
+            let _ = place.later.set(Self::default());
+            place = place.later.get().expect("it has been set");
         }
     }
 }
