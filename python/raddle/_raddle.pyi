@@ -9,12 +9,13 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Iterator
 from concurrent.futures import Future as StdlibFuture
-from types import CodeType, ModuleType
+from types import CodeType, GenericAlias, ModuleType
 from typing import Any, Generic, ParamSpec, Protocol, TypeAlias, TypeVar, final
 
 from typing_extensions import Self, disjoint_base
 
 from raddle._internal.future import Future as TaskFuture
+from raddle._internal.hooked import Hooked, Later
 from raddle._internal.workers import Workers
 
 _P = ParamSpec("_P")
@@ -34,17 +35,23 @@ __all__ = [
     "Latch",
     "Lock",
     "MapIterator",
+    "Queue",
+    "QueueIterator",
     "RLock",
     "RWLock",
     "RWLockSide",
     "Seat",
     "Semaphore",
+    "SimpleQueue",
     "TaskOptions",
     "ThreadEnd",
     "ThreadPool",
     "__version__",
     "bind",
+    "bind_queues",
     "finish_pools",
+    "heap_pop",
+    "heap_push",
     "raise_suspicions",
     "sleepers",
     "timer_is_idle",
@@ -74,7 +81,7 @@ class Future(Generic[_T]):
     def done(self) -> bool:
         """Whether there is an outcome, or never will be."""
     def result(self, timeout: float | None = None) -> _T:
-        """The task's result. Waits up to `timeout` seconds for it (None: for ever), a worker's slot being free meanwhile.
+        """The task's result. Waits up to `timeout` seconds for it (None: for ever), a worker's slot being free meanwhile.  # noqa: E501
 
         Raises what the task raised, `CancelledError`, `TimeoutError` after `timeout`, and `ForkError` in a forked child.
         """  # noqa: E501
@@ -195,7 +202,7 @@ class AsCompleted(Generic[_F]):
 class Lock:
     def __new__(cls, *, fair: bool = False) -> Self: ...
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        """Takes the lock. Waits for it if `blocking`, at most `timeout` seconds (-1: for ever). Returns whether it was taken.
+        """Takes the lock. Waits for it if `blocking`, at most `timeout` seconds (-1: for ever). Returns whether it was taken.  # noqa: E501
 
         Raises `DeadlockError` as the policy says, and what signal handlers raise.
         """  # noqa: E501
@@ -335,6 +342,7 @@ class Condition:
     def __aexit__(self, kind: object, _error: object, _traceback: object) -> Awaitable[None]: ...
     def _async_wait(self) -> AsyncWait | None: ...
     def _async_waits(self) -> tuple[AsyncWait, AsyncWait]: ...
+    def _async_notification(self) -> AsyncWait: ...
     def _notify_another(self) -> None: ...
     def _is_owned(self) -> bool: ...
     def _release_save(self) -> Any: ...
@@ -408,7 +416,7 @@ class RWLock:
     def release_write(self) -> None:
         """Ends to write. Raises `RuntimeError` when the caller does not write."""
     def downgrade(self) -> None:
-        """Turns the writer into a reader, without a moment in which somebody else could write. It ends by `release_read()`.
+        """Turns the writer into a reader, without a moment in which somebody else could write. It ends by `release_read()`.  # noqa: E501
 
         Raises `RuntimeError` when the caller does not write.
         """  # noqa: E501
@@ -421,7 +429,7 @@ class RWLock:
 @final
 class RWLockSide:
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        """Takes the lock. Waits for it if `blocking`, at most `timeout` seconds (-1: for ever). Returns whether it was taken.
+        """Takes the lock. Waits for it if `blocking`, at most `timeout` seconds (-1: for ever). Returns whether it was taken.  # noqa: E501
 
         Raises `DeadlockError` when it closes a circle, `RuntimeError` when one who writes asks to read, and what signal handlers
         raise.
@@ -485,10 +493,99 @@ class ThreadEnd:
     def open(self) -> None: ...
     def wait(self, thread: threading.Thread, timeout: float | None = None) -> bool: ...
 
+@disjoint_base
+class Queue(Generic[_T]):
+    def __init__(self, maxsize: int = 0) -> None: ...
+    def put(self, item: _T, block: bool = True, timeout: float | None = None) -> None:
+        """Puts an item. While the queue is full it waits if `block`, at most `timeout` seconds.
+
+        Raises `Full` when there is no room by then, `ShutDown` when the queue has been shut down.
+        """
+    def get(self, block: bool = True, timeout: float | None = None) -> _T:
+        """Takes the next item. While the queue is empty it waits if `block`, at most `timeout` seconds.
+
+        Raises `Empty` when there is none by then, `ShutDown` when the queue is empty and has been shut down.
+        """
+    def put_nowait(self, item: _T) -> None:
+        """`put(item, block=False)`."""
+    def get_nowait(self) -> _T:
+        """`get(block=False)`."""
+    def get_many(self, n: int, block: bool = True, timeout: float | None = None) -> list[_T]:
+        """Takes the next `n` items, or as many as there are, at least one. Waits for the first one as `get` does."""
+    def put_many(self, iterable: Iterable[_T], block: bool = True, timeout: float | None = None) -> None:
+        """Puts the items of an iterable in their order, each as soon as there is room; a list's or a tuple's all at once.  # noqa: E501
+
+        Waits if `block`, at most `timeout` seconds in all. What ends it early, such as `Full`, `ShutDown` or Ctrl-C, has an
+        attribute `unput`: an iterator over the items that were not put.
+        """
+    def task_done(self) -> None:
+        """Reports that the work on an item is finished. Raises `ValueError` when more is reported than was put."""
+    def join(self) -> None:
+        """Waits until the work on all items that were put has been reported as finished."""
+    def shutdown(self, immediate: bool = False) -> None:
+        """Closes the queue: whoever puts, or gets from it when it is empty, finds `ShutDown` raised.
+
+        With `immediate`, the items are dropped, and count as finished.
+        """
+    def qsize(self) -> int:
+        """How many items there are."""
+    def empty(self) -> bool:
+        """Whether there is no item."""
+    def full(self) -> bool:
+        """Whether there are as many items as it holds."""
+    def __iter__(self) -> QueueIterator[_T]: ...
+    @property
+    def maxsize(self) -> int:
+        """How many items it holds at most; zero or less for any number. May be changed."""
+    @maxsize.setter
+    def maxsize(self, maxsize: int) -> None: ...
+    def _hooked(self) -> Hooked: ...
+    def _is_hooked(self) -> bool: ...
+    def _unfinished(self) -> int: ...
+    def _is_shut_down(self) -> bool: ...
+    def _try_get(self) -> _T | Later: ...
+    def _try_put(self, item: _T) -> bool: ...
+    def _wait_for_items(self) -> AsyncWait: ...
+    def _wait_for_room(self) -> AsyncWait: ...
+    def _wait_for_end(self) -> AsyncWait: ...
+    def __setattr__(self, name: str, value: object, /) -> None: ...
+    def __delattr__(self, name: str, /) -> None: ...
+
+@final
+class QueueIterator(Generic[_T_co]):
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> _T_co: ...
+
+@disjoint_base
+class SimpleQueue(Generic[_T]):
+    def __new__(cls, *_args: object, **_kwargs: object) -> Self: ...
+    def put(self, item: _T, block: bool = True, timeout: float | None = None) -> None:
+        """Puts an item, at once. `block` and `timeout` are ignored."""
+    def put_nowait(self, item: _T) -> None:
+        """Puts an item."""
+    def get(self, block: bool = True, timeout: float | None = None) -> _T:
+        """Takes the next item. While there is none it waits if `block`, at most `timeout` seconds. Raises `Empty` after that."""  # noqa: E501
+    def get_nowait(self) -> _T:
+        """Takes the next item, or raises `Empty`."""
+    def aget(self, timeout: float | None = None) -> Coroutine[Any, Any, _T]:
+        """Takes the next item, in a coroutine. While there is none it waits, at most `timeout` seconds. Raises `Empty` after that."""  # noqa: E501
+    def qsize(self) -> int:
+        """How many items there are."""
+    def empty(self) -> bool:
+        """Whether there is no item."""
+    @classmethod
+    def __class_getitem__(cls, item: Any) -> GenericAlias: ...
+    def _try_get(self) -> _T | Later: ...
+    def _is_hooked(self) -> bool: ...
+    def _wait_for_items(self) -> AsyncWait: ...
+
 def wait(
     fs: Iterable[_F], timeout: float | None = None, return_when: str = "ALL_COMPLETED"
 ) -> tuple[set[_F], set[_F]]: ...
 def bind(namespace: ModuleType, /) -> None: ...
+def bind_queues(namespace: ModuleType, /) -> None: ...
+def heap_push(heap: list[Any], item: object, /) -> None: ...
+def heap_pop(heap: list[Any], /) -> Any: ...
 def finish_pools(cancel: bool) -> None: ...
 def waits() -> list[tuple[int, asyncio.Task[Any] | None, object, bool]]: ...
 def raise_suspicions(on: bool, /) -> None: ...

@@ -13,6 +13,7 @@ import pytest
 
 import raddle
 import raddle.futures
+import raddle.queue
 import raddle.threading
 from tests.typing.checker import complaints
 
@@ -27,6 +28,7 @@ ANY_ON_PURPOSE = {
     "raddle.Future.__await__": "what a coroutine yields is its event loop's affair",
     "raddle.wait": "futures of any results",
     "raddle.as_completed": "futures of any results",
+    "raddle.queue.Queue.queue": "whatever the hooks make of it",
     "raddle.threading.Thread": "a callable of any arguments, and these",
     "raddle.threading.Timer": "a callable of any arguments, and these",
     "raddle.threading.Event.__await__": "what a coroutine yields is its event loop's affair",
@@ -38,7 +40,7 @@ ANY_ON_PURPOSE = {
 
 def public_names() -> dict[str, object]:
     """Return what the public modules export of Raddle's own, each under the shortest name."""
-    modules: list[ModuleType] = [raddle, raddle.futures, raddle.threading]
+    modules: list[ModuleType] = [raddle, raddle.futures, raddle.threading, raddle.queue]
     names: dict[str, object] = {}
     for module in modules:
         for name in module.__all__:
@@ -72,7 +74,7 @@ def test_no_public_type_is_unknown(tmp_path: Path) -> None:
     assert {"raddle.wait", "raddle.Future.result", "raddle.ThreadPoolExecutor.submit"} <= labels.keys()
     lines = [f"reveal_type({expression})" for expression in labels.values()]
     script = tmp_path / "script.py"
-    head = "from typing import cast\nimport raddle\nimport raddle.futures, raddle.threading\n"
+    head = "from typing import cast\nimport raddle\nimport raddle.futures, raddle.threading, raddle.queue\n"
     # A future of which nobody knows the result would show Any everywhere.
     script.write_text(head + "\n".join(lines).replace("'raddle.Future'", "'raddle.Future[int]'") + "\n")
 

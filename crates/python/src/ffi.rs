@@ -1,8 +1,11 @@
 //! The unsafe corner: what the binding library has no safe call for.
 #![allow(unsafe_code, reason = "calls into CPython's C interface; each block carries its argument")]
 
+mod guarded;
 mod once_box;
+pub(crate) mod quick;
 
+pub(crate) use guarded::Guarded;
 pub(crate) use once_box::OnceBox;
 
 use pyo3::exceptions::PyBaseException;
@@ -17,6 +20,7 @@ unsafe extern "C-unwind" {
         kwargs: *mut ffi::PyObject,
     ) -> *mut ffi::PyObject;
     fn PyIter_Next(iterator: *mut ffi::PyObject) -> *mut ffi::PyObject;
+    fn PyObject_RichCompareBool(one: *mut ffi::PyObject, other: *mut ffi::PyObject, operator: i32) -> i32;
     /// Takes arguments up to a null pointer.
     fn PyObject_CallFunctionObjArgs(callable: *mut ffi::PyObject, ...) -> *mut ffi::PyObject;
 }
@@ -259,18 +263,19 @@ pub(crate) fn trip_signal(signal: i32) {
 pub(crate) struct OnceRef(std::sync::atomic::AtomicPtr<ffi::PyObject>);
 
 impl OnceRef {
-    /// Sets it unless it is set already.
-    pub(crate) fn set(&self, value: Py<PyAny>) {
+    /// Sets it unless it is set already, and returns whether it did.
+    pub(crate) fn set(&self, value: Py<PyAny>) -> bool {
         use std::sync::atomic::Ordering;
         let pointer = value.into_ptr();
-        if self
+        let set = self
             .0
             .compare_exchange(std::ptr::null_mut(), pointer, Ordering::AcqRel, Ordering::Acquire)
-            .is_err()
-        {
+            .is_ok();
+        if !set {
             // SAFETY: the reference that `into_ptr` gave away, taken back.
             drop(unsafe { std::mem::transmute::<*mut ffi::PyObject, Py<PyAny>>(pointer) });
         }
+        set
     }
 
     /// The reference, without taking another one.
@@ -310,4 +315,40 @@ pub(crate) fn current_place(py: Python<'_>) -> Option<(Py<PyAny>, i32)> {
         let code = Bound::from_owned_ptr(py, ffi::PyFrame_GetCode(frame).cast());
         Some((code.unbind(), ffi::PyFrame_GetLineNumber(frame)))
     }
+}
+
+type RichCompareBool = unsafe extern "C-unwind" fn(*mut ffi::PyObject, *mut ffi::PyObject, i32) -> i32;
+
+/// `one < other`, by code of the user's. Raises what that raises.
+pub(crate) fn less(one: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>) -> PyResult<bool> {
+    raddle_sync::assert_unlocked();
+    let guard = HangOnUnwind;
+    // SAFETY: live objects, and the thread is attached.
+    let answer = unsafe {
+        opaque::<RichCompareBool>(PyObject_RichCompareBool)(one.as_ptr(), other.as_ptr(), ffi::Py_LT)
+    };
+    std::mem::forget(guard);
+    if answer < 0 { Err(PyErr::fetch(one.py())) } else { Ok(answer != 0) }
+}
+
+/// The value of an `int` (and of no subclass), if 64 bits hold it.
+#[inline]
+pub(crate) fn small_int(object: &Bound<'_, PyAny>) -> Option<i64> {
+    let mut overflow = 0;
+    // SAFETY: the caller has checked the type, so this runs nothing and can't fail.
+    let value = unsafe { ffi::PyLong_AsLongLongAndOverflow(object.as_ptr(), &raw mut overflow) };
+    (overflow == 0).then_some(value)
+}
+
+/// How two strings compare; None when that fails.
+pub(crate) fn compare_strings(
+    one: &Bound<'_, PyString>,
+    other: &Bound<'_, PyString>,
+) -> Option<std::cmp::Ordering> {
+    // SAFETY: live strings.
+    let order = unsafe { ffi::PyUnicode_Compare(one.as_ptr(), other.as_ptr()) };
+    if order == -1 && PyErr::take(one.py()).is_some() {
+        return None;
+    }
+    Some(order.cmp(&0))
 }

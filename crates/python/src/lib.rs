@@ -23,6 +23,7 @@
 //! | [`turns`] | a map without futures: workers take turns at its items |
 //! | [`item_tasks`] | a map whose items are tasks with a future each |
 //! | [`collect`] | `wait` and `as_completed` |
+//! | [`queue`] | queues |
 //! | [`threading`] | locks and what else threads and coroutines wait for |
 
 mod collect;
@@ -39,6 +40,7 @@ mod mapping;
 mod observer;
 mod options;
 mod outcome;
+mod queue;
 mod runtime;
 mod threading;
 mod turns;
@@ -64,6 +66,16 @@ mod extension {
     use super::mapping::MapIterator;
     #[pymodule_export]
     use super::options::TaskOptions;
+    #[pymodule_export]
+    use super::queue::base::Queue;
+    #[pymodule_export]
+    use super::queue::iterate::QueueIterator;
+    #[pymodule_export]
+    use super::queue::lists::{heap_pop, heap_push};
+    #[pymodule_export]
+    use super::queue::names::bind_queues;
+    #[pymodule_export]
+    use super::queue::simple::SimpleQueue;
     #[pymodule_export]
     use super::runtime::Seat;
     #[pymodule_export]
@@ -109,6 +121,7 @@ mod extension {
         super::managed::prepare(module.py());
         super::item_tasks::prepare(module.py());
         super::threading::tasks::prepare();
+        super::queue::simple::prepare(module.py())?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -251,6 +251,7 @@ impl<T: Send> Queue<T> {
     /// # Errors
     ///
     /// The item back, when the queue is full or shut down.
+    #[inline]
     pub fn try_put(&self, item: T) -> Result<(), Rejected<T>> {
         let woken = {
             let mut state = self.state.lock();

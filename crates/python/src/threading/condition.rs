@@ -257,11 +257,8 @@ impl Condition {
         let task = async_wait::task(py)?;
         let lock = this.lock()?;
         lock.check_owned_by(py, &task)?;
-        let what = Arc::clone(&this.changed) as Arc<dyn Waitable>;
-        let notified = AsyncWait::new(slf.as_any(), what, &task, None)?;
         // It stands in the queue before the lock is free: no notification is missed.
-        notified.get().begin(py)?;
-        this.changed.join(notified.get().waiter());
+        let notified = Self::_async_notification(slf)?;
         match lock.let_go_of(py, &task) {
             Ok(regained) => Ok((notified, regained)),
             Err(error) => {
@@ -269,6 +266,16 @@ impl Condition {
                 Err(error)
             }
         }
+    }
+
+    /// A wait of the current task for a notification, which has begun. For those who see to the lock themselves.
+    fn _async_notification<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, AsyncWait>> {
+        let (py, this) = (slf.py(), slf.get());
+        let what = Arc::clone(&this.changed) as Arc<dyn Waitable>;
+        let notified = AsyncWait::new(slf.as_any(), what, &async_wait::task(py)?, None)?;
+        notified.get().begin(py)?;
+        this.changed.join(notified.get().waiter());
+        Ok(notified)
     }
 
     /// One who was notified can't act on it: another one may.

@@ -1,0 +1,64 @@
+//! The arguments `block` and `timeout`, by the stdlib's rules.
+
+use crate::threading::timeout::Patience;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+/// `block`: anything that is true or false.
+#[derive(Clone, Copy)]
+pub(crate) struct Block(pub(crate) bool);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Block {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        object.is_truthy().map(Self)
+    }
+}
+
+/// How long a call may wait, its timeout checked but not yet counted from now.
+#[derive(Clone, Copy)]
+pub(crate) enum Wait {
+    Never,
+    Forever,
+    /// Seconds, zero or more.
+    Within(f64),
+}
+
+impl Wait {
+    /// Without `block`, the timeout is not looked at.
+    #[inline]
+    pub(crate) fn of(block: Block, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        match timeout {
+            _ if !block.0 => Ok(Self::Never),
+            None => Ok(Self::Forever),
+            Some(timeout) => Self::within(timeout),
+        }
+    }
+
+    fn within(timeout: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let seconds: f64 = timeout.extract()?;
+        if seconds < 0.0 {
+            return Err(PyValueError::new_err("'timeout' must be a non-negative number"));
+        }
+        Ok(Self::Within(seconds))
+    }
+
+    /// Begins to count. A timeout that is too large is an error only here: the stdlib does not look at it before it waits.
+    pub(crate) fn begin(self) -> PyResult<Patience> {
+        match self {
+            Self::Never => Ok(Patience::Never),
+            Self::Forever => Ok(Patience::Until(None)),
+            Self::Within(seconds) => Patience::of_wait(Some(seconds)),
+        }
+    }
+
+    /// What the user gave, for code in Python.
+    pub(crate) fn as_arguments(self) -> (bool, Option<f64>) {
+        match self {
+            Self::Never => (false, None),
+            Self::Forever => (true, None),
+            Self::Within(seconds) => (true, Some(seconds)),
+        }
+    }
+}

@@ -1,0 +1,247 @@
+"""Subclasses with hooks, and code that uses the stdlib's attributes."""
+
+from __future__ import annotations
+
+import collections
+import heapq
+from typing import Any
+
+import pytest
+
+from raddle.queue import Empty, Full, LifoQueue, PriorityQueue, Queue
+from tests.python.futures.support import until_asleep
+from tests.python.queue.support import Crew
+
+
+class UniqueQueue(Queue[int]):
+    """The classic example: a set in the place of the deque."""
+
+    def _init(self, maxsize: int) -> None:
+        self.queue: set[int] = set()
+
+    def _qsize(self) -> int:
+        return len(self.queue)
+
+    def _put(self, item: int) -> None:
+        assert self.mutex.locked()
+        self.queue.add(item)
+
+    def _get(self) -> int:
+        assert self.mutex.locked()
+        return self.queue.pop()
+
+
+def test_hooks_decide_what_the_queue_is(crew: Crew) -> None:
+    queue = UniqueQueue(3)
+    for item in (1, 1, 2, 2):
+        queue.put(item)
+    assert queue.qsize() == 2
+    queue.put(3)
+    assert queue.full()
+    thread = crew.start(queue.put, 4)
+    until_asleep(thread)
+    assert {queue.get() for _ in range(3)} <= {1, 2, 3, 4}
+    crew.join()
+
+
+def test_a_hook_is_called_with_what_was_given() -> None:
+    calls: list[tuple[object, ...]] = []
+
+    class Recorded(Queue[Any]):
+        def _init(self, *args: Any) -> None:
+            calls.append(args)
+            super()._init(*args)
+
+    Recorded()
+    Recorded(3)
+    Recorded(maxsize=-1)
+    assert calls == [(0,), (3,), (-1,)]
+
+
+def test_one_hook_is_enough() -> None:
+    class Doubled(LifoQueue[int]):
+        def _get(self) -> int:
+            return 2 * super()._get()
+
+    queue = Doubled()
+    queue.put_many([1, 2])
+    assert queue.get_many(2) == [4, 2]
+
+
+def test_a_hook_that_raises_leaves_the_queue_as_it_is() -> None:
+    class Failing(Queue[int]):
+        fails = True
+
+        def _put(self, item: int) -> None:
+            if self.fails:
+                raise LookupError
+            super()._put(item)
+
+        def _get(self) -> int:
+            if self.fails:
+                raise LookupError
+            return super()._get()
+
+    queue = Failing(1)
+    with pytest.raises(LookupError):
+        queue.put(1)
+    assert (queue.qsize(), queue.unfinished_tasks) == (0, 0)
+    queue.fails = False
+    queue.put(1)
+    queue.fails = True
+    with pytest.raises(LookupError):
+        queue.get(timeout=1)
+    assert queue.full()
+    queue.fails = False
+    assert queue.get() == 1
+
+
+def test_a_subclass_may_take_other_arguments() -> None:
+    class Named(Queue[int]):
+        def __init__(self, name: str, *, size: int) -> None:
+            self.name = name
+            super().__init__(size)
+
+    queue = Named("mine", size=1)
+    queue.put(1)
+    assert (queue.name, queue.full(), queue._is_hooked()) == ("mine", True, False)
+
+
+def test_the_nowait_methods_go_through_an_overridden_one() -> None:
+    class Logged(Queue[int]):
+        log: list[str]
+
+        def put(self, item: int, block: bool = True, timeout: float | None = None) -> None:
+            self.log.append(f"put {item} {block}")
+            super().put(item, block, timeout)
+
+        def get(self, block: bool = True, timeout: float | None = None) -> int:
+            item = super().get(block, timeout)
+            self.log.append(f"get {item} {block}")
+            return item
+
+    queue = Logged()
+    queue.log = []
+    queue.put_nowait(1)
+    queue.put_many([2])
+    assert queue.get_nowait() == 1
+    assert next(iter(queue)) == 2
+    assert queue.log == ["put 1 False", "put 2 True", "get 1 False", "get 2 True"]
+
+
+def test_a_hook_of_one_queue_alone_is_called() -> None:
+    queue: Queue[int] = Queue()
+    queue.put(1)
+    seen = []
+    original = queue._put
+    queue._put = lambda item: (seen.append(item), original(item))[1]  # type: ignore[method-assign]
+    queue.put(2)
+    assert seen == [2]
+    assert queue.get_many(5) == [1, 2]
+
+
+def test_the_classic_way_to_clear_a_queue(crew: Crew) -> None:
+    queue: Queue[int] = Queue(3)
+    queue.put_many([1, 2, 3])
+    putter, joiner = crew.start(queue.put, 4), crew.start(queue.join)
+    until_asleep(putter)
+    until_asleep(joiner)
+    with queue.mutex:
+        unfinished = queue.unfinished_tasks - len(queue.queue)
+        queue.queue.clear()
+        queue.unfinished_tasks = unfinished
+        queue.all_tasks_done.notify_all()
+        queue.not_full.notify_all()
+    putter.join(60)
+    assert queue.get() == 4
+    queue.task_done()
+    joiner.join(60)
+
+
+@pytest.mark.parametrize(
+    ("base", "kind"), [(Queue, collections.deque), (LifoQueue, list), (PriorityQueue, list)]
+)
+def test_the_items_keep_their_order_when_they_become_pythons(base: type[Queue[Any]], kind: type) -> None:
+    queue = base(9)
+    items = [5, 2, 8, 1, 9, 3]
+    queue.put_many(items)
+    expected = base(9)
+    expected.put_many(items)
+    assert type(queue.queue) is kind
+    assert (len(queue.queue), queue.maxsize, queue.unfinished_tasks) == (6, 9, 6)
+    assert queue.get_many(9) == expected.get_many(9)
+    assert not expected._is_hooked()
+
+
+def test_a_heap_that_becomes_pythons_is_a_heap() -> None:
+    queue: PriorityQueue[int] = PriorityQueue()
+    queue.put_many(i * 7919 % 1000 for i in range(1000))
+    assert [heapq.heappop(queue.queue) for _ in range(1000)] == sorted(range(1000))
+
+
+@pytest.mark.parametrize("attribute", ["mutex", "not_empty", "not_full", "all_tasks_done", "queue"])
+def test_those_who_wait_go_on_when_the_items_become_pythons(attribute: str, crew: Crew) -> None:
+    empty: Queue[int] = Queue(1)
+    full: Queue[int] = Queue(1)
+    full.put(0)
+    got: list[int] = []
+    threads = [
+        crew.start(lambda: got.append(empty.get())),
+        crew.start(lambda: got.append(empty.get(timeout=60))),
+        crew.start(full.put, 1),
+        crew.start(full.join),
+    ]
+    for thread in threads:
+        until_asleep(thread)
+    getattr(empty, attribute)
+    getattr(full, attribute)
+    for thread in threads:
+        until_asleep(thread)
+    empty.put(1)
+    empty.put(2)
+    assert [full.get(), full.get(timeout=60)] == [0, 1]
+    full.task_done()
+    full.task_done()
+    crew.join()
+    assert sorted(got) == [1, 2]
+
+
+def test_a_shut_down_queue_stays_so_when_it_becomes_pythons() -> None:
+    queue: Queue[int] = Queue()
+    queue.put(1)
+    queue.shutdown()
+    assert len(queue.queue) == 1
+    assert queue.is_shutdown
+    assert list(queue) == [1]
+
+
+@pytest.mark.parametrize("turn", range(20))
+def test_items_become_pythons_amid_the_traffic(turn: int, crew: Crew) -> None:
+    queue: Queue[int] = Queue(5 if turn % 2 else 0)
+    got: list[int] = []
+
+    def consume() -> None:
+        for item in queue:
+            got.append(item)
+            queue.task_done()
+
+    consumers = [crew.start(consume) for _ in range(3)]
+    producers = Crew()
+    for number in range(3):
+        producers.start(lambda start: [queue.put(i) for i in range(start, start + 300)], 300 * number)
+    touchers = [crew.start(lambda: queue.mutex) for _ in range(2)]
+    producers.join()
+    queue.join()
+    queue.shutdown()
+    for thread in consumers + touchers:
+        thread.join(60)
+    assert sorted(got) == list(range(900))
+
+
+def test_an_empty_hooked_queue_times_out() -> None:
+    queue = UniqueQueue(1)
+    with pytest.raises(Empty):
+        queue.get(timeout=0.01)
+    queue.put(1)
+    with pytest.raises(Full):
+        queue.put(2, timeout=0.01)
