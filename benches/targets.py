@@ -75,6 +75,15 @@ TARGETS: Mapping[str, Mapping[str, Target]] = {
     "worst-wait-8": {ANY: Target(2)},
     "worst-wait-64": {ANY: Target(2)},
     "thread": {ANY: NO_SLOWER},
+    "queue-alone": {"3.11": Target(8), "3.14": Target(8)},
+    "queue-crossing-1": {"3.11": Target(10), "3.14": Target(10)},
+    "queue-crossing-4": {"3.11": Target(5), "3.14": Target(5)},
+    "queue-crossing-64": {"3.11": Target(5), "3.14": Target(5)},
+    "simple-alone": {ANY: NO_SLOWER},
+    "simple-crossing": {ANY: NO_SLOWER},
+    "priority": {"3.11": Target(3), "3.14": Target(3)},
+    "handover-in": {"3.11": Target(3), "3.14": Target(3)},
+    "handover-out": {"3.11": Target(3), "3.14": Target(3)},
 }
 
 

@@ -24,6 +24,7 @@ SMALL = [
     "eight-threads",
     "asyncio",
     *AREAS["threading"].workloads,
+    *AREAS["queue"].workloads,
 ]
 
 
