@@ -1,4 +1,4 @@
-"""What the tests of `raddle.threading` share: threads whose outcome counts, signals that come in the middle of a wait."""
+"""What the tests of `raddle.threading` share: threads whose outcome counts, signals in the middle of a wait."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def handling(number: int, handler: Callable[..., object]) -> Iterator[None]:
 
 @contextmanager
 def signal_in_the_wait(number: int = signal.SIGINT, *, then: Callable[[], object] = bool) -> Iterator[None]:
-    """Send the process a signal once the main thread waits in the block; call `then` afterwards, once it waits again."""
+    """Send the process a signal once the main thread waits in the block; call `then` once it waits again."""
 
     def send() -> None:
         until_asleep(threading.main_thread())

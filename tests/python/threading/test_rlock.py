@@ -150,12 +150,11 @@ def test_what_a_signal_handler_raises_while_it_is_taken_back_is_raised_by_one_wh
             notified.set()
             done.wait(LONG)
 
-    with condition:
-        with signal_in_the_wait(signal.SIGINT, then=done.set):
-            notifying = Running(notify)
-            with pytest.raises(KeyboardInterrupt):
-                condition.wait_for(notified.is_set, LONG)
-            assert lock._is_owned()
+    with condition, signal_in_the_wait(signal.SIGINT, then=done.set):
+        notifying = Running(notify)
+        with pytest.raises(KeyboardInterrupt):
+            condition.wait_for(notified.is_set, LONG)
+        assert lock._is_owned()
     notifying.result()
 
 
