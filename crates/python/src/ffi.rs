@@ -4,6 +4,7 @@
 mod guarded;
 mod once_box;
 pub(crate) mod quick;
+pub(crate) mod short_cut;
 
 pub(crate) use guarded::Guarded;
 pub(crate) use once_box::OnceBox;

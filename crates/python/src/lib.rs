@@ -122,6 +122,7 @@ mod extension {
         super::item_tasks::prepare(module.py());
         super::threading::tasks::prepare();
         super::queue::simple::prepare(module.py())?;
+        super::threading::short_cuts::prepare(module.py())?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -14,6 +14,7 @@
 //! | [`timeout`] | the timeouts of the stdlib's methods |
 //! | [`place`] | where a lock was acquired |
 //! | [`made`] | what `__init__` makes |
+//! | [`short_cuts`] | the short ways of primitives that nobody else wants |
 //! | [`naming`] | how objects name themselves |
 //! | [`lock`], [`rlock`] | `Lock`, `RLock` |
 //! | [`semaphore`], [`event`], [`barrier`] | `Semaphore` and `BoundedSemaphore`, `Event`, `Barrier` |
@@ -38,6 +39,7 @@ pub(crate) mod rlock;
 pub(crate) mod rwlock;
 pub(crate) mod rwlock_side;
 pub(crate) mod semaphore;
+pub(crate) mod short_cuts;
 pub(crate) mod tasks;
 pub(crate) mod thread_end;
 pub(crate) mod timeout;

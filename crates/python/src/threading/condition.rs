@@ -30,6 +30,40 @@ impl Condition {
         self.made.get()
     }
 
+    /// Takes the lock if that is all there is to do.
+    #[inline]
+    pub(super) fn acquire_at_once(&self) -> bool {
+        match self.made.peek() {
+            Some(ConditionLock::RLock(lock)) => lock.get().acquire_at_once(),
+            Some(ConditionLock::Lock(lock)) => lock.get().acquire_at_once(),
+            _ => false,
+        }
+    }
+
+    /// Frees the lock if that is all there is to do.
+    #[inline]
+    pub(super) fn release_at_once(&self) -> bool {
+        match self.made.peek() {
+            Some(ConditionLock::RLock(lock)) => lock.get().release_at_once(),
+            Some(ConditionLock::Lock(lock)) => lock.get().release_at_once(),
+            _ => false,
+        }
+    }
+
+    /// Notifies so many if the calling thread is known to hold the lock.
+    #[inline]
+    pub(super) fn notify_at_once(&self, count: usize) -> bool {
+        let held = match self.made.peek() {
+            Some(ConditionLock::RLock(lock)) => lock.get().core.owner() == Some(Owner::current_thread()),
+            Some(ConditionLock::Lock(lock)) => lock.get().core.is_locked(),
+            _ => false,
+        };
+        if held {
+            self.changed.notify(count);
+        }
+        held
+    }
+
     #[inline]
     fn tell(&self, py: Python<'_>, count: usize) -> PyResult<()> {
         if !self.lock()?.is_owned(py)? {

@@ -2,7 +2,7 @@
 
 use super::async_wait::{self, AsyncWait, Ready, WhenHad};
 use super::deadlock::{self, Holder};
-use super::place::Place;
+use super::place::{self, Place};
 use super::tasks;
 use super::timeout::{Patience, truth};
 use super::wait;
@@ -33,6 +33,19 @@ impl Lock {
             slf.get().place.note(slf.py());
         }
         Ok(taken)
+    }
+
+    /// Takes it for the calling thread if that is all there is to do.
+    #[inline]
+    pub(super) fn acquire_at_once(&self) -> bool {
+        !place::tracking() && self.core.try_acquire(Owner::current_thread())
+    }
+
+    /// Frees it if that is all there is to do.
+    #[inline]
+    pub(super) fn release_at_once(&self) -> bool {
+        let by_thread = self.core.owner().is_some_and(|holder| !holder.is_task());
+        by_thread && !place::tracking() && self.core.release().is_ok()
     }
 
     /// Takes it for the calling thread, however long that takes.

@@ -25,10 +25,16 @@ impl<T> Made<T> {
         last
     }
 
+    /// None before the first `__init__`.
+    #[inline]
+    pub(crate) fn peek(&self) -> Option<&T> {
+        self.last().value.get()
+    }
+
     /// Fails before the first `__init__`.
     #[inline]
     pub(crate) fn get(&self) -> PyResult<&T> {
-        self.last().value.get().ok_or_else(|| PyRuntimeError::new_err("__init__() was not called"))
+        self.peek().ok_or_else(|| PyRuntimeError::new_err("__init__() was not called"))
     }
 
     /// What all calls made.

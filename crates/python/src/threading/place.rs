@@ -14,8 +14,9 @@ pub(crate) fn track_acquisitions(on: bool) -> bool {
     TRACKING.swap(on, Ordering::Relaxed)
 }
 
+/// Whether locks remember where they were acquired.
 #[inline]
-fn tracking() -> bool {
+pub(super) fn tracking() -> bool {
     TRACKING.load(Ordering::Relaxed)
 }
 

@@ -2,7 +2,7 @@
 
 use super::async_wait::{self, AsyncWait, Ready, WhenHad};
 use super::deadlock::{self, Holder};
-use super::place::Place;
+use super::place::{self, Place};
 use super::tasks;
 use super::timeout::{Patience, truth};
 use super::wait;
@@ -35,6 +35,18 @@ impl RLock {
             Some(holder) if holder != me && tasks::is_current(py, Some(holder))? => Ok(holder),
             _ => Ok(me),
         }
+    }
+
+    /// Takes it for the calling thread if that is all there is to do.
+    #[inline]
+    pub(super) fn acquire_at_once(&self) -> bool {
+        !place::tracking() && self.core.try_acquire(Owner::current_thread())
+    }
+
+    /// Gives up one hold of the calling thread if that is all there is to do.
+    #[inline]
+    pub(super) fn release_at_once(&self) -> bool {
+        !place::tracking() && self.core.release(Owner::current_thread()).is_ok()
     }
 
     fn take(slf: &Bound<'_, Self>, patience: Patience) -> PyResult<bool> {

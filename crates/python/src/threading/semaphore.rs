@@ -26,6 +26,18 @@ impl Semaphore {
         self.made.get()
     }
 
+    /// Takes a permit if that is all there is to do.
+    #[inline]
+    pub(super) fn acquire_at_once(&self) -> bool {
+        self.made.peek().is_some_and(|core| core.try_acquire(1))
+    }
+
+    /// Gives a permit back if it can.
+    #[inline]
+    pub(super) fn release_at_once(&self) -> bool {
+        self.made.peek().is_some_and(|core| core.release(1).is_ok())
+    }
+
     fn make(&self, value: i64, bounded: bool, fair: bool) -> PyResult<()> {
         let value = u64::try_from(value)
             .map_err(|_| PyValueError::new_err("semaphore initial value must be >= 0"))?;

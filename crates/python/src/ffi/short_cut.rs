@@ -1,0 +1,132 @@
+//! A short way through a method, for calls so quick that the binding library's care would be a third of their cost.
+//!
+//! A method is called without arguments as a rule, takes one atomic operation, and returns `None` or `True`. Before it, here,
+//! comes neither a look at arguments nor a guard against panics: whatever is not that simple goes the long way, through the
+//! method as the binding library made it. For that the function in the method's definition is replaced, once, when the module
+//! is made.
+
+use pyo3::PyClass;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::pyclass::boolean_struct::True;
+use pyo3::types::PyType;
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+/// What a short way returns to Python.
+#[derive(Clone, Copy)]
+pub(crate) enum Answer {
+    Nothing,
+    Yes,
+}
+
+/// A method with a short way.
+pub(crate) trait ShortCut {
+    type Class: PyClass<Frozen = True> + Sync;
+
+    /// Its name.
+    const NAME: &'static str;
+
+    /// Whether arguments make no difference, as in `__exit__`.
+    const ANY_ARGUMENTS: bool;
+
+    /// None when it has to go the long way, as if nothing had happened. Must not panic.
+    fn run(object: &Self::Class) -> Option<Answer>;
+
+    /// Where the long way is kept.
+    fn long_way() -> &'static AtomicPtr<c_void>;
+}
+
+unsafe fn answer<S: ShortCut>(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: CPython calls a method with the interpreter held, and with an instance of its class, whose layout begins with
+    // that of the class in every subclass.
+    let answer = unsafe {
+        let py = Python::assume_attached();
+        let object = Borrowed::from_ptr(py, object);
+        S::run(object.cast_unchecked::<S::Class>().get())
+    };
+    // SAFETY: both are there for ever.
+    unsafe {
+        match answer {
+            Some(Answer::Nothing) => ffi::Py_NewRef(ffi::Py_None()),
+            Some(Answer::Yes) => ffi::Py_NewRef(ffi::Py_True()),
+            None => std::ptr::null_mut(),
+        }
+    }
+}
+
+unsafe extern "C" fn without_arguments<S: ShortCut>(
+    object: *mut ffi::PyObject,
+    none: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: as CPython called this, so the other is called, which has this signature: `shorten` has seen to it.
+    unsafe {
+        let answer = answer::<S>(object);
+        if !answer.is_null() {
+            return answer;
+        }
+        let long_way = S::long_way().load(Ordering::Relaxed);
+        std::mem::transmute::<*mut c_void, ffi::PyCFunction>(long_way)(object, none)
+    }
+}
+
+unsafe extern "C" fn with_arguments<S: ShortCut>(
+    object: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: as above.
+    unsafe {
+        if (S::ANY_ARGUMENTS || count == 0) && names.is_null() {
+            let answer = answer::<S>(object);
+            if !answer.is_null() {
+                return answer;
+            }
+        }
+        let long_way = S::long_way().load(Ordering::Relaxed);
+        std::mem::transmute::<*mut c_void, ffi::PyCFunctionFastWithKeywords>(long_way)(
+            object, args, count, names,
+        )
+    }
+}
+
+/// Has calls of a method go the short way. To be called once, before anybody calls it.
+pub(crate) fn shorten<S: ShortCut>(py: Python<'_>) -> PyResult<()> {
+    let class = py.get_type::<S::Class>();
+    let method = class.getattr(S::NAME)?;
+    assert!(is_method(&method, &class), "a method of the class's own");
+    // SAFETY: it is a method of a class that the binding library made from definitions on the heap, which nobody reads at this
+    // moment: the module is being made.
+    unsafe {
+        let definition = (*method.as_ptr().cast::<ffi::PyMethodDescrObject>()).d_method;
+        let pointer = &raw mut (*definition).ml_meth;
+        let flags = (*definition).ml_flags;
+        // Made twice, it would be its own long way.
+        if flags == ffi::METH_NOARGS {
+            let short_way: ffi::PyCFunction = without_arguments::<S>;
+            let long_way = (*pointer).PyCFunction;
+            if !std::ptr::fn_addr_eq(long_way, short_way) {
+                S::long_way().store(long_way as *mut c_void, Ordering::Relaxed);
+                *pointer = ffi::PyMethodDefPointer { PyCFunction: short_way };
+            }
+        } else {
+            assert_eq!(flags, ffi::METH_FASTCALL | ffi::METH_KEYWORDS, "another way to be called");
+            let short_way: ffi::PyCFunctionFastWithKeywords = with_arguments::<S>;
+            let long_way = (*pointer).PyCFunctionFastWithKeywords;
+            if !std::ptr::fn_addr_eq(long_way, short_way) {
+                S::long_way().store(long_way as *mut c_void, Ordering::Relaxed);
+                *pointer = ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: short_way };
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_method(object: &Bound<'_, PyAny>, class: &Bound<'_, PyType>) -> bool {
+    // SAFETY: the types of live objects; a method's descriptor begins with its class.
+    unsafe {
+        ffi::Py_TYPE(object.as_ptr()) == &raw mut ffi::PyMethodDescr_Type
+            && (*object.as_ptr().cast::<ffi::PyDescrObject>()).d_type == class.as_type_ptr()
+    }
+}
