@@ -314,9 +314,9 @@ def test_a_wake_up_for_a_closed_loop_goes_to_the_next(make: Make, crew: Crew) ->
     queue.put(1)
     crew.join()
     assert got == [1]
+    abandoned.get_coro().close()  # type: ignore[union-attr]
     # It would complain that it was destroyed while pending.
     abandoned._log_destroy_pending = False  # type: ignore[attr-defined]
-    del abandoned
 
 
 def test_the_priority_of_items_put_by_threads_holds_for_coroutines() -> None:
