@@ -210,7 +210,28 @@ impl Queue {
     fn put_wait(slf: &Bound<'_, Self>, block: Block, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Wait> {
         match timeout {
             Some(_) if !Self::has_bound(slf)? => Ok(Wait::Forever),
-            _ => Wait::of(block, timeout),
+            _ => Self::unless_closed(slf, Wait::of(block, timeout), || Ok(true)),
+        }
+    }
+
+    /// How long a get may wait.
+    #[inline]
+    fn get_wait(slf: &Bound<'_, Self>, block: Block, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Wait> {
+        Self::unless_closed(slf, Wait::of(block, timeout), || Self::empty(slf))
+    }
+
+    /// The stdlib sees that there is nothing to wait for before it sees that the timeout is wrong.
+    #[inline]
+    fn unless_closed(
+        slf: &Bound<'_, Self>,
+        wait: PyResult<Wait>,
+        closed: impl FnOnce() -> PyResult<bool>,
+    ) -> PyResult<Wait> {
+        match wait {
+            Err(_) if Self::_is_shut_down(slf)? && closed()? => {
+                Err(PyErr::from_type(names(slf.py()).shut_down.bind(slf.py()).clone(), ()))
+            }
+            wait => wait,
         }
     }
 
@@ -302,7 +323,7 @@ impl Queue {
         text_signature = "($self, block=True, timeout=None)"
     )]
     fn get(slf: &Bound<'_, Self>, block: Block, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Item> {
-        Self::take(slf, Wait::of(block, timeout)?)
+        Self::take(slf, Self::get_wait(slf, block, timeout)?)
     }
 
     /// `put(item, block=False)`.
@@ -333,7 +354,7 @@ impl Queue {
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let (py, this) = (slf.py(), slf.get());
-        let wait = Wait::of(block, timeout)?;
+        let wait = Self::get_wait(slf, block, timeout)?;
         let most =
             usize::try_from(n).map_err(|_| PyValueError::new_err("'n' must be a non-negative number"))?;
         if most == 0 {

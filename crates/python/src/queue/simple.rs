@@ -15,7 +15,7 @@ use crate::threading::wanted::Wanted;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyGenericAlias, PyTuple, PyType};
 use pyo3::{PyTraverseError, PyVisit};
-use raddle_sync::{Owner, Waiter};
+use raddle_sync::{Owner, Waitable, Waiter, Woken};
 use std::sync::Arc;
 
 /// A queue without a bound, that can be put to at any time: in a signal handler, in a finalizer, in the middle of a `get`.
@@ -29,7 +29,7 @@ use std::sync::Arc;
 ///     'item'
 #[pyclass(frozen, subclass, weakref, name = "SimpleQueue", module = "raddle.queue")]
 pub(crate) struct SimpleQueue {
-    core: Arc<Core>,
+    core: Core,
 }
 
 impl SimpleQueue {
@@ -53,7 +53,7 @@ impl SimpleQueue {
         let (py, core) = (slf.py(), &slf.get().core);
         if let Patience::Until(deadline) = wait.begin()? {
             let waiter = Waiter::thread(Owner::current_thread());
-            let wanted = Wanted::by_thread(slf.as_any(), core.clone());
+            let wanted = Wanted::by_thread(slf.as_any(), ForItem::of(slf));
             while wait::block_with(py, &waiter, &wanted, deadline)? {
                 if let Some(item) = core.get(py) {
                     return Ok(item);
@@ -61,6 +61,29 @@ impl SimpleQueue {
             }
         }
         Err(PyErr::from_type(names(py).empty.bind(py).clone(), ()))
+    }
+}
+
+/// What a wait is for.
+struct ForItem(Py<SimpleQueue>);
+
+impl ForItem {
+    fn of(queue: &Bound<'_, SimpleQueue>) -> Self {
+        Self(queue.clone().unbind())
+    }
+}
+
+impl Waitable for ForItem {
+    fn attempt(&self, waiter: &Arc<Waiter>) -> bool {
+        self.0.get().core.attempt(waiter)
+    }
+
+    fn abandon(&self, waiter: &Arc<Waiter>) -> bool {
+        self.0.get().core.abandon(waiter)
+    }
+
+    fn pass_on(&self, waiter: &Arc<Waiter>) -> Vec<Woken> {
+        self.0.get().core.pass_on(waiter)
     }
 }
 
@@ -92,7 +115,7 @@ impl SimpleQueue {
     #[new]
     #[pyo3(signature = (*_args, **_kwargs))]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
-        Self { core: Arc::new(Core::new()) }
+        Self { core: Core::new() }
     }
 
     /// Puts an item, at once. `block` and `timeout` are ignored.
@@ -154,7 +177,7 @@ impl SimpleQueue {
     /// A coroutine's wait for an item; then it tries again.
     fn _wait_for_items<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, AsyncWait>> {
         let task = async_wait::task(slf.py())?;
-        AsyncWait::new(slf.as_any(), slf.get().core.clone(), &task, None)
+        AsyncWait::new(slf.as_any(), Arc::new(ForItem::of(slf)), &task, None)
     }
 
     /// How many items there are.

@@ -7,14 +7,19 @@ use super::core::Item;
 use crate::ffi::Guarded;
 use pyo3::prelude::*;
 use raddle_sync::fork_mutex::Inherit;
-use raddle_sync::segments::Segments;
 use raddle_sync::{WaitQueue, Waitable, Waiter, Woken};
 use raddle_sys::fork;
+use std::collections::VecDeque;
 use std::sync::Arc;
+
+/// So many items have room at any time once they had.
+const SMALL: usize = 256;
 
 #[derive(Default)]
 struct State {
-    items: Segments<Item>,
+    /// One ring and no segments: a step less on the way to an item, and half of the memory is given back when it is three quarters
+    /// empty.
+    items: VecDeque<Item>,
     getters: WaitQueue,
     /// The process in which they wait.
     epoch: u32,
@@ -38,6 +43,13 @@ impl State {
     }
 
     #[cold]
+    fn shrink(&mut self) {
+        if self.items.capacity() > SMALL {
+            self.items.shrink_to(self.items.capacity() / 2);
+        }
+    }
+
+    #[cold]
     fn wake(&mut self) -> Option<Woken> {
         self.getters().wake()
     }
@@ -54,7 +66,7 @@ impl Core {
     #[inline]
     pub(crate) fn put(&self, py: Python<'_>, item: Item) -> Option<Woken> {
         self.0.with(py, |state| {
-            state.items.push(item);
+            state.items.push_back(item);
             if state.getters.is_empty() { None } else { state.wake() }
         })
     }
@@ -66,14 +78,20 @@ impl Core {
             if !state.getters.is_empty() {
                 return Err(item);
             }
-            state.items.push(item);
+            state.items.push_back(item);
             Ok(())
         })
     }
 
     #[inline]
     pub(crate) fn get(&self, py: Python<'_>) -> Option<Item> {
-        self.0.with(py, |state| state.items.pop())
+        self.0.with(py, |state| {
+            let item = state.items.pop_front();
+            if state.items.len() < state.items.capacity() / 4 {
+                state.shrink();
+            }
+            item
+        })
     }
 
     pub(crate) fn len(&self, py: Python<'_>) -> usize {
@@ -81,7 +99,7 @@ impl Core {
     }
 
     /// The items to drop, for the garbage collector.
-    pub(crate) fn clear(&self, py: Python<'_>) -> Segments<Item> {
+    pub(crate) fn clear(&self, py: Python<'_>) -> VecDeque<Item> {
         self.0.with(py, |state| std::mem::take(&mut state.items))
     }
 
