@@ -2,6 +2,8 @@
 //!
 //! A deadline passes at once in a model; the order of the threads decides how much happens before.
 
+mod tasks;
+
 use crate::owner::Owner;
 use crate::primitives::{Arc, AtomicUsize, Ordering};
 use crate::waiter::{Waitable, block_as};
