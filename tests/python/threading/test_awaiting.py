@@ -27,7 +27,7 @@ from raddle.threading import (
     RWLock,
     Semaphore,
 )
-from tests.python.futures.support import LONG, until
+from tests.python.futures.support import LONG, run_program, until
 from tests.python.threading.support import Running
 
 T = TypeVar("T")
@@ -633,3 +633,56 @@ def test_nothing_is_left_of_a_wait() -> None:
     reference = run(main())
     gc.collect()
     assert reference() is None
+
+
+def test_a_forked_child_has_no_loop_but_can_make_free_what_its_task_held() -> None:
+    ended = run_program("""
+    import asyncio, os, warnings
+    from raddle.threading import Event, Lock, RLock
+    warnings.simplefilter("ignore", DeprecationWarning)
+
+    lock, plain, event = RLock(), Lock(), Event()
+
+    async def main():
+        waiting = asyncio.create_task(event.wait_async())
+        async with lock, plain:
+            await asyncio.sleep(0)
+            pid = os.fork()
+            if pid == 0:
+                plain.release()
+                lock._at_fork_reinit()
+                assert plain.acquire(False) and lock.acquire(False)
+                event.set()
+                os._exit(7)
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        event.set()
+        print(await waiting)
+
+    asyncio.run(main())
+    """)
+    assert (ended.err, ended.out.split()) == ("", ["7", "True"])
+
+
+def test_ctrl_c_ends_a_loop_that_waits() -> None:
+    ended = run_program(
+        """
+        import asyncio
+        from raddle.threading import Lock
+
+        lock = Lock()
+        lock.acquire()
+
+        async def main():
+            print("ready")
+            async with lock:
+                pass
+
+        try:
+            asyncio.run(main())
+        except KeyboardInterrupt:
+            lock.release()
+            print(lock.acquire(False))
+        """,
+        interrupts=1,
+    )
+    assert (ended.err, ended.out.split()) == ("", ["ready", "True"])

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from raddle import TaskTimeout, ThreadPoolExecutor
 from raddle.threading import Condition, DeadlockError, Lock, RLock
 from tests.python.futures.support import LONG, run_program, until, until_asleep
 from tests.python.threading.support import Running, handling, signal_in_the_wait
@@ -378,3 +379,53 @@ def test_no_notification_is_lost(threads: int) -> None:
     for one in takers:
         one.result()
     assert (ready, taken) == (0, threads * 20)
+
+
+def test_a_worker_whose_task_runs_out_of_time_has_the_lock_again() -> None:
+    condition, outcomes = Condition(), []
+
+    def wait() -> None:
+        with condition:
+            try:
+                condition.wait()
+            finally:
+                outcomes.append(condition._is_owned())
+
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.options(timeout=0.05).submit(wait)
+        with pytest.raises(TaskTimeout):
+            future.result(LONG)
+        until(lambda: outcomes)
+        assert pool.submit(condition.acquire, timeout=LONG).result(LONG)
+    assert outcomes == [True]
+
+
+def test_a_program_ends_while_others_wait() -> None:
+    ended = run_program("""
+    import asyncio, threading
+    from raddle.threading import Barrier, Condition, Event, Latch, Lock, RLock, RWLock, Semaphore, deadlock_policy
+
+    deadlock_policy("off")
+    lock, reentrant, shared, condition = Lock(), RLock(), RWLock(), Condition()
+    lock.acquire()
+    reentrant.acquire()
+    shared.acquire_write()
+
+    def wait():
+        with condition:
+            condition.wait()
+
+    async def wait_in_loop():
+        async with lock:
+            pass
+
+    waits = [
+        lock.acquire, reentrant.acquire, shared.acquire_read, shared.acquire_write, wait, Event().wait,
+        Semaphore(0).acquire, Latch(1).wait, Barrier(2).wait, lambda: asyncio.run(wait_in_loop()),
+    ]
+    for function in waits:
+        threading.Thread(target=function, daemon=True).start()
+    threading.Event().wait(0.2)
+    print("end")
+    """)
+    assert (ended.code, ended.out, ended.err) == (0, "end\n", "")

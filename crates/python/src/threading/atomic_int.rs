@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 /// An integer that any number of threads may change at once, without a lock. It has 64 bits, with a sign: what would not fit
 /// raises `OverflowError` and changes nothing.
 ///
-/// What changes it returns the value before.
+/// What changes it returns the value before. `number += n` and `number -= n` change it too, for all who share it; as always, a
+/// function that does so to a variable from outside has to declare it `global` or `nonlocal`. It is no number itself: what is
+/// compared, formatted or calculated with is `number.load()`.
 #[pyclass(frozen, weakref, module = "raddle.threading")]
 pub(crate) struct AtomicInt {
     value: AtomicI64,
