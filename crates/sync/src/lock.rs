@@ -8,14 +8,20 @@
 //! is on its way nobody else is woken and the flag stays clear, so the newcomers lock and unlock without a system call.
 //! What must hold at all times: when somebody stands in the queue, the flag is set or somebody is on its way.
 //!
+//! The newcomer could be quicker for ever: under Python's interpreter lock, one who lets go of that while it holds this lock
+//! and takes this one again at once is always back before the other has got the interpreter. So who has been overtaken
+//! for longer than [`PATIENCE`] is given the lock.
+//!
 //! A fair lock with a queue is never free: it is given to the first in the queue.
 
 use crate::owner::Owner;
 use crate::primitives::{Arc, AtomicU64, Ordering};
 use crate::slow::Slow;
 use crate::waiter::{WaitQueue, Waitable, Waiter, Woken};
+use raddle_sys::clock::Moment;
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 /// Set in the word beside its holder: somebody waits.
 const CONTENDED: u64 = 0b01;
@@ -55,11 +61,16 @@ pub struct Lock {
     waiting: Slow<Waiting>,
 }
 
+/// For how long those who are woken may find newcomers quicker. In a model, once is enough.
+const PATIENCE: Duration = if cfg!(loom) { Duration::ZERO } else { Duration::from_micros(500) };
+
 #[derive(Default)]
 struct Waiting {
     queue: WaitQueue,
     /// Somebody has been woken, and has neither tried again nor left.
     on_its_way: bool,
+    /// When one who was woken first found somebody else quicker, with none since who was quick enough.
+    overtaken: Option<Moment>,
 }
 
 impl Waiting {
@@ -71,6 +82,10 @@ impl Waiting {
         let woken = self.queue.wake();
         self.on_its_way = woken.is_some();
         woken
+    }
+
+    fn starves(&self) -> bool {
+        self.overtaken.is_some_and(|since| since + PATIENCE <= Moment::now())
     }
 }
 
@@ -127,7 +142,7 @@ impl Lock {
                 return Err(NotHeld);
             }
             if word & CONTENDED != 0 {
-                return Ok(if self.fair {
+                return Ok(if self.fair || waiting.starves() {
                     self.hand_over(&mut waiting)
                 } else {
                     self.word.store(FREE, Ordering::Release);
@@ -141,6 +156,7 @@ impl Lock {
     }
 
     fn hand_over(&self, waiting: &mut Waiting) -> Option<Woken> {
+        waiting.overtaken = None;
         let next = waiting.queue.first().map(|waiter| waiter.owner().get());
         let flag = if waiting.queue.len() > 1 { CONTENDED } else { 0 };
         self.word.store(next.map_or(FREE, |owner| owner | flag), Ordering::Release);
@@ -181,7 +197,8 @@ impl Lock {
 
     /// Takes the lock, or joins the queue.
     fn enter(&self, waiting: &mut Waiting, waiter: &Arc<Waiter>) -> bool {
-        if waiter.is_woken() {
+        let woken = waiter.is_woken();
+        if woken {
             waiting.on_its_way = false;
         }
         loop {
@@ -191,10 +208,16 @@ impl Lock {
                 let taken = waiter.owner().get() | if others { CONTENDED } else { 0 };
                 if self.word.compare_exchange(word, taken, Ordering::Acquire, Ordering::Relaxed).is_ok() {
                     waiting.queue.quit(waiter);
+                    if woken {
+                        waiting.overtaken = None;
+                    }
                     return true;
                 }
             } else if self.flag(word) {
                 waiting.queue.join(waiter);
+                if woken {
+                    waiting.overtaken.get_or_insert_with(Moment::now);
+                }
                 return false;
             }
         }
@@ -286,6 +309,21 @@ mod tests {
         lock.release().expect("held");
         assert!(lock.attempt(&second));
         assert_eq!((lock.owner(), lock.waiters()), (Some(second.owner()), 0));
+    }
+
+    #[test]
+    fn who_was_overtaken_for_long_is_given_the_lock() {
+        let [first, second, newcomer] = waiters();
+        let lock = Lock::new(false);
+        assert!(lock.attempt(&first) && !lock.attempt(&second));
+        lock.release().expect("held");
+        assert!(lock.try_acquire(newcomer.owner()) && !lock.attempt(&second));
+        std::thread::sleep(PATIENCE);
+        lock.release().expect("held");
+        assert!(second.is_granted() && !lock.try_acquire(newcomer.owner()));
+        assert!(lock.attempt(&second), "and has it");
+        lock.release().expect("held");
+        assert!(lock.try_acquire(newcomer.owner()), "then all are equal again");
     }
 
     #[test]
