@@ -81,7 +81,7 @@ class Future(Generic[_T]):
     def done(self) -> bool:
         """Whether there is an outcome, or never will be."""
     def result(self, timeout: float | None = None) -> _T:
-        """The task's result. Waits up to `timeout` seconds for it (None: for ever), a worker's slot being free meanwhile.  # noqa: E501
+        """The task's result. Waits up to `timeout` seconds for it (None: for ever), a worker's slot being free meanwhile.
 
         Raises what the task raised, `CancelledError`, `TimeoutError` after `timeout`, and `ForkError` in a forked child.
         """  # noqa: E501
@@ -202,7 +202,7 @@ class AsCompleted(Generic[_F]):
 class Lock:
     def __new__(cls, *, fair: bool = False) -> Self: ...
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        """Takes the lock. Waits for it if `blocking`, at most `timeout` seconds (-1: for ever). Returns whether it was taken.  # noqa: E501
+        """Takes the lock. Waits for it if `blocking`, at most `timeout` seconds (-1: for ever). Returns whether it was taken.
 
         Raises `DeadlockError` as the policy says, and what signal handlers raise.
         """  # noqa: E501
@@ -416,7 +416,7 @@ class RWLock:
     def release_write(self) -> None:
         """Ends to write. Raises `RuntimeError` when the caller does not write."""
     def downgrade(self) -> None:
-        """Turns the writer into a reader, without a moment in which somebody else could write. It ends by `release_read()`.  # noqa: E501
+        """Turns the writer into a reader, without a moment in which somebody else could write. It ends by `release_read()`.
 
         Raises `RuntimeError` when the caller does not write.
         """  # noqa: E501
@@ -429,7 +429,7 @@ class RWLock:
 @final
 class RWLockSide:
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        """Takes the lock. Waits for it if `blocking`, at most `timeout` seconds (-1: for ever). Returns whether it was taken.  # noqa: E501
+        """Takes the lock. Waits for it if `blocking`, at most `timeout` seconds (-1: for ever). Returns whether it was taken.
 
         Raises `DeadlockError` when it closes a circle, `RuntimeError` when one who writes asks to read, and what signal handlers
         raise.
@@ -513,11 +513,11 @@ class Queue(Generic[_T]):
     def get_many(self, n: int, block: bool = True, timeout: float | None = None) -> list[_T]:
         """Takes the next `n` items, or as many as there are, at least one. Waits for the first one as `get` does."""
     def put_many(self, iterable: Iterable[_T], block: bool = True, timeout: float | None = None) -> None:
-        """Puts the items of an iterable in their order, each as soon as there is room; a list's or a tuple's all at once.  # noqa: E501
+        """Puts the items of an iterable in their order, each as soon as there is room; a list's or a tuple's all at once.
 
         Waits if `block`, at most `timeout` seconds in all. What ends it early, such as `Full`, `ShutDown` or Ctrl-C, has an
         attribute `unput`: an iterator over the items that were not put.
-        """
+        """  # noqa: E501
     def task_done(self) -> None:
         """Reports that the work on an item is finished. Raises `ValueError` when more is reported than was put."""
     def join(self) -> None:
