@@ -101,9 +101,19 @@ def describe_stack(thread_id: int) -> str:
     return f"; it was at {place.filename}:{place.lineno} in {place.name}"
 
 
-def current_task() -> asyncio.Task[Any] | None:
-    """Return the asyncio task that the calling thread runs, if any."""
-    return None if asyncio._get_running_loop() is None else asyncio.current_task()
+if sys.version_info >= (3, 12):
+
+    def current_task() -> asyncio.Task[Any] | None:
+        """Return the asyncio task that the calling thread runs, if any."""
+        return None if asyncio._get_running_loop() is None else asyncio.current_task()
+
+else:
+    # What asyncio.current_task() looks into; it is written in C from 3.12 on only.
+    _TASKS: dict[asyncio.AbstractEventLoop | None, asyncio.Task[Any]] = asyncio.tasks._current_tasks  # type: ignore[attr-defined]
+
+    def current_task() -> asyncio.Task[Any] | None:
+        """Return the asyncio task that the calling thread runs, if any."""
+        return _TASKS.get(asyncio._get_running_loop())
 
 
 _raddle.bind(sys.modules[__name__])
