@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from raddle import _raddle
 from raddle._internal import async_queues
 from raddle._internal.async_queues import aget
-from raddle._internal.hooked import LATER, Hooked, put_each
+from raddle._internal.hooked import LATER, Hooked, Later, put_each
 from raddle._internal.queue_errors import Empty, Full, ShutDown
 from raddle._raddle import SimpleQueue
 
@@ -105,6 +105,10 @@ class Queue(_NativeQueue[T]):
             Empty: there was none within `timeout`.
             ShutDown: the queue is empty and has been shut down.
         """
+        if timeout is None:
+            item = self._try_get()
+            if not isinstance(item, Later):
+                return item
         return await async_queues.aget(self, timeout)
 
     async def aput(self, item: T, timeout: float | None = None) -> None:
@@ -118,7 +122,8 @@ class Queue(_NativeQueue[T]):
             Full: there was no room within `timeout`.
             ShutDown: the queue has been shut down.
         """
-        await async_queues.aput(self, item, timeout)
+        if timeout is not None or not self._try_put(item):
+            await async_queues.aput(self, item, timeout)
 
     async def aget_many(self, n: int, timeout: float | None = None) -> list[T]:
         """Take as many items as there are, at most `n`, in a coroutine; wait for the first one as `aget` does."""

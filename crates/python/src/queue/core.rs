@@ -64,6 +64,24 @@ impl Core {
         }
     }
 
+    /// Puts an item into a line, if there is room.
+    #[inline]
+    pub(crate) fn quick_put(&self, item: Item) -> Result<(), Item> {
+        match self {
+            Self::Line(line) => line.try_put(item).map_err(Rejected::into_inner),
+            Self::Heap(_) => Err(item),
+        }
+    }
+
+    /// Takes an item from a line, if there is one.
+    #[inline]
+    pub(crate) fn quick_get(&self) -> Option<Item> {
+        match self {
+            Self::Line(line) => line.try_get(Owner::current_thread()).ok(),
+            Self::Heap(_) => None,
+        }
+    }
+
     pub(crate) fn put_many(
         &self,
         queue: &Bound<'_, PyAny>,
@@ -141,10 +159,7 @@ impl Core {
                 let Retired { items, unfinished, shut_down } = line.retire();
                 Left { items: items.into_iter().collect(), unfinished, shut_down }
             }),
-            Self::Heap(heap) => heap.retire(queue, first)?.map(|(items, retired)| {
-                let Retired { unfinished, shut_down, .. } = retired;
-                Left { items, unfinished, shut_down }
-            }),
+            Self::Heap(heap) => heap.retire(queue, first)?,
         })
     }
 

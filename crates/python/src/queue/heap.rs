@@ -10,7 +10,9 @@
 //! What is counted are tokens, in a queue of `raddle-sync` that has one for each item: waiting, bounds, shutdown and unfinished
 //! work are its affair.
 
-use super::{compare, paths};
+use super::compare::Entry;
+use super::core::Left;
+use super::paths;
 use crate::ffi;
 use crate::threading::wait;
 use pyo3::exceptions::PyRuntimeError;
@@ -24,7 +26,7 @@ use std::sync::Arc;
 
 pub(crate) struct Heap {
     /// Changed by the one whose turn it is, and never locked for longer than a look or a change.
-    items: Mutex<Vec<Py<PyAny>>>,
+    items: Mutex<Vec<Entry>>,
     turn: Arc<Lock>,
     pub(crate) tokens: Arc<Queue<()>>,
 }
@@ -136,7 +138,7 @@ impl Heap {
     pub(crate) fn shutdown(&self, queue: &Bound<'_, PyAny>, immediate: bool) -> PyResult<Vec<Py<PyAny>>> {
         let _turn = self.turn(queue)?;
         self.tokens.shutdown(immediate);
-        Ok(if immediate { std::mem::take(&mut *self.items.lock()) } else { Vec::new() })
+        Ok(if immediate { self.take_all() } else { Vec::new() })
     }
 
     /// As [`Core::retire`](super::core::Core::retire).
@@ -144,61 +146,68 @@ impl Heap {
         &self,
         queue: &Bound<'_, PyAny>,
         first: impl FnOnce() -> bool,
-    ) -> PyResult<Option<(Vec<Py<PyAny>>, Retired<()>)>> {
+    ) -> PyResult<Option<Left>> {
         let _turn = self.turn(queue)?;
         if !first() {
             return Ok(None);
         }
-        let retired = self.tokens.retire();
-        Ok(Some((std::mem::take(&mut *self.items.lock()), retired)))
+        let Retired { unfinished, shut_down, .. } = self.tokens.retire();
+        Ok(Some(Left { items: self.take_all(), unfinished, shut_down }))
     }
 
     /// The items to drop, for the garbage collector: nobody can have a turn any more.
     pub(crate) fn clear(&self) -> Vec<Py<PyAny>> {
         self.tokens.clear();
-        std::mem::take(&mut *self.items.lock())
+        self.take_all()
+    }
+
+    /// As they stand, which is a heap.
+    fn take_all(&self) -> Vec<Py<PyAny>> {
+        let entries = std::mem::take(&mut *self.items.lock());
+        entries.into_iter().map(|entry| entry.item).collect()
     }
 
     /// Shows the items to the garbage collector, unless somebody is using them.
-    pub(crate) fn inspect<E>(&self, visit: impl FnMut(&Py<PyAny>) -> Result<(), E>) -> Result<(), E> {
-        self.items.try_lock().map_or(Ok(()), |items| items.iter().try_for_each(visit))
+    pub(crate) fn inspect<E>(&self, mut visit: impl FnMut(&Py<PyAny>) -> Result<(), E>) -> Result<(), E> {
+        self.items.try_lock().map_or(Ok(()), |items| items.iter().try_for_each(|entry| visit(&entry.item)))
     }
 
     fn item(&self, py: Python<'_>, place: usize) -> Py<PyAny> {
-        self.items.lock()[place].clone_ref(py)
+        self.items.lock()[place].item.clone_ref(py)
     }
 }
 
 impl Turn<'_> {
     fn put(&self, py: Python<'_>, item: Py<PyAny>) -> PyResult<Result<(), Rejected<Py<PyAny>>>> {
         let heap = self.heap;
-        let place = match self.quick_place(item.bind(py)) {
+        let entry = Entry::new(item.into_bound(py));
+        let place = match self.quick_place(py, &entry) {
             Ok(place) => place,
             Err(Unknown) => match heap.tokens.has_room() {
                 Ok(true) => {
-                    let len = heap.tokens.len();
-                    paths::climb(len, |place| ffi::less(item.bind(py), heap.item(py, place).bind(py)))?
+                    let less = |place| ffi::less(entry.item.bind(py), heap.item(py, place).bind(py));
+                    paths::climb(heap.tokens.len(), less)?
                 }
-                Ok(false) => return Ok(Err(Rejected::Full(item))),
-                Err(ShutDown) => return Ok(Err(Rejected::ShutDown(item))),
+                Ok(false) => return Ok(Err(Rejected::Full(entry.item))),
+                Err(ShutDown) => return Ok(Err(Rejected::ShutDown(entry.item))),
             },
         };
         match heap.tokens.try_put(()) {
             Ok(()) => {
                 let mut items = heap.items.lock();
                 let last = items.len();
-                items.push(item);
+                items.push(entry);
                 paths::rise(place, last, |one, other| items.swap(one, other));
                 Ok(Ok(()))
             }
-            Err(Rejected::Full(())) => Ok(Err(Rejected::Full(item))),
-            Err(Rejected::ShutDown(())) => Ok(Err(Rejected::ShutDown(item))),
+            Err(Rejected::Full(())) => Ok(Err(Rejected::Full(entry.item))),
+            Err(Rejected::ShutDown(())) => Ok(Err(Rejected::ShutDown(entry.item))),
         }
     }
 
-    fn quick_place(&self, item: &Bound<'_, PyAny>) -> Result<usize, Unknown> {
+    fn quick_place(&self, py: Python<'_>, entry: &Entry) -> Result<usize, Unknown> {
         let items = self.heap.items.lock();
-        paths::climb(items.len(), |place| compare::less(item, items[place].bind(item.py())).ok_or(Unknown))
+        paths::climb(items.len(), |place| entry.less(py, &items[place]).ok_or(Unknown))
     }
 
     fn get(&self, py: Python<'_>) -> PyResult<Result<Py<PyAny>, NoItem>> {
@@ -217,7 +226,7 @@ impl Turn<'_> {
         if !items.is_empty() {
             paths::lift(place, |at| swap(&mut items[at], &mut hand));
         }
-        Ok(Ok(hand))
+        Ok(Ok(hand.item))
     }
 
     fn quick_sink(&self, py: Python<'_>) -> Result<usize, Unknown> {
@@ -225,8 +234,6 @@ impl Turn<'_> {
         if items.len() < 2 {
             return Ok(0);
         }
-        paths::sink(items.len(), |one, other| {
-            compare::less(items[one].bind(py), items[other].bind(py)).ok_or(Unknown)
-        })
+        paths::sink(items.len(), |one, other| items[one].less(py, &items[other]).ok_or(Unknown))
     }
 }
