@@ -318,7 +318,7 @@ mod tests {
         assert!(lock.attempt(&first) && !lock.attempt(&second));
         lock.release().expect("held");
         assert!(lock.try_acquire(newcomer.owner()) && !lock.attempt(&second));
-        std::thread::sleep(PATIENCE);
+        assert_eq!(second.sleep(Some(Moment::now() + PATIENCE)), raddle_sys::futex::Wake::TimedOut);
         lock.release().expect("held");
         assert!(second.is_granted() && !lock.try_acquire(newcomer.owner()));
         assert!(lock.attempt(&second), "and has it");
