@@ -3,7 +3,6 @@
 
 mod guarded;
 mod once_box;
-pub(crate) mod quick;
 pub(crate) mod short_cut;
 
 pub(crate) use guarded::Guarded;

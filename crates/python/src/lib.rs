@@ -121,8 +121,7 @@ mod extension {
         super::managed::prepare(module.py());
         super::item_tasks::prepare(module.py());
         super::threading::tasks::prepare();
-        super::queue::base::prepare(module.py())?;
-        super::queue::simple::prepare(module.py())?;
+        super::queue::short_cuts::prepare(module.py())?;
         super::threading::short_cuts::prepare(module.py())?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }

@@ -18,6 +18,7 @@
 //! | [`lists`] | the same for a list of Python's |
 //! | [`simple`] | `SimpleQueue` |
 //! | [`simple_core`] | the inside of it |
+//! | [`short_cuts`] | their short ways |
 //! | [`iterate`] | iteration until the shutdown |
 //! | [`switch`] | how a native queue becomes Python |
 //! | [`arguments`] | `block` and `timeout` |
@@ -32,6 +33,7 @@ pub(crate) mod iterate;
 pub(crate) mod lists;
 pub(crate) mod names;
 pub(crate) mod paths;
+pub(crate) mod short_cuts;
 pub(crate) mod simple;
 pub(crate) mod simple_core;
 pub(crate) mod switch;

@@ -14,10 +14,33 @@ use std::ffi::c_void;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// What a short way returns to Python.
-#[derive(Clone, Copy)]
 pub(crate) enum Answer {
     Nothing,
     Yes,
+    Object(Py<PyAny>),
+}
+
+impl Answer {
+    fn into_ptr(self) -> *mut ffi::PyObject {
+        // SAFETY: both singletons are there for ever.
+        unsafe {
+            match self {
+                Self::Nothing => ffi::Py_NewRef(ffi::Py_None()),
+                Self::Yes => ffi::Py_NewRef(ffi::Py_True()),
+                Self::Object(object) => object.into_ptr(),
+            }
+        }
+    }
+}
+
+/// Which calls go the short way, besides those without keywords only.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Takes {
+    Nothing,
+    /// One argument.
+    One,
+    /// Arguments make no difference, as in `__exit__`.
+    Whatever,
 }
 
 /// A method with a short way.
@@ -27,32 +50,75 @@ pub(crate) trait ShortCut {
     /// Its name.
     const NAME: &'static str;
 
-    /// Whether arguments make no difference, as in `__exit__`.
-    const ANY_ARGUMENTS: bool;
+    const TAKES: Takes;
 
-    /// None when it has to go the long way, as if nothing had happened. Must not panic.
-    fn run(object: &Self::Class) -> Option<Answer>;
+    /// None when it has to go the long way, as if nothing had happened. The argument is there if it takes one. Must not panic.
+    fn run(object: &Self::Class, argument: Option<&Bound<'_, PyAny>>, py: Python<'_>) -> Option<Answer>;
 
     /// Where the long way is kept.
     fn long_way() -> &'static AtomicPtr<c_void>;
 }
 
-unsafe fn answer<S: ShortCut>(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
+/// Defines short ways, and `prepare(py)`, which is to be called when the module is made: for each method a name of its own,
+/// its class, its name in Python, what it takes, and the short way as a function of the object, the argument and `py`.
+macro_rules! short_cuts {
+    ($($short:ident: $class:ident $name:literal $takes:ident => $run:expr;)*) => {
+        $(
+            struct $short;
+
+            impl $crate::ffi::short_cut::ShortCut for $short {
+                type Class = $class;
+                const NAME: &'static str = $name;
+                const TAKES: $crate::ffi::short_cut::Takes = $crate::ffi::short_cut::Takes::$takes;
+
+                #[inline]
+                fn run(
+                    object: &$class,
+                    argument: Option<&pyo3::Bound<'_, pyo3::PyAny>>,
+                    py: pyo3::Python<'_>,
+                ) -> Option<$crate::ffi::short_cut::Answer> {
+                    $crate::ffi::short_cut::of($run)(object, argument, py)
+                }
+
+                fn long_way() -> &'static std::sync::atomic::AtomicPtr<std::ffi::c_void> {
+                    use std::sync::atomic::AtomicPtr;
+                    static LONG_WAY: AtomicPtr<std::ffi::c_void> = AtomicPtr::new(std::ptr::null_mut());
+                    &LONG_WAY
+                }
+            }
+        )*
+
+        pub(crate) fn prepare(py: pyo3::Python<'_>) -> pyo3::PyResult<()> {
+            $($crate::ffi::short_cut::shorten::<$short>(py)?;)*
+            Ok(())
+        }
+    };
+}
+pub(crate) use short_cuts;
+
+/// The closure itself; tells the compiler its type.
+#[inline]
+pub(crate) fn of<C, F>(run: F) -> F
+where
+    F: Fn(&C, Option<&Bound<'_, PyAny>>, Python<'_>) -> Option<Answer>,
+{
+    run
+}
+
+#[inline]
+unsafe fn answer<S: ShortCut>(
+    object: *mut ffi::PyObject,
+    argument: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
     // SAFETY: CPython calls a method with the interpreter held, and with an instance of its class, whose layout begins with
-    // that of the class in every subclass.
+    // that of the class in every subclass. The argument is null or a live object.
     let answer = unsafe {
         let py = Python::assume_attached();
         let object = Borrowed::from_ptr(py, object);
-        S::run(object.cast_unchecked::<S::Class>().get())
+        let argument = Borrowed::from_ptr_or_opt(py, argument);
+        S::run(object.cast_unchecked::<S::Class>().get(), argument.as_deref(), py)
     };
-    // SAFETY: both are there for ever.
-    unsafe {
-        match answer {
-            Some(Answer::Nothing) => ffi::Py_NewRef(ffi::Py_None()),
-            Some(Answer::Yes) => ffi::Py_NewRef(ffi::Py_True()),
-            None => std::ptr::null_mut(),
-        }
-    }
+    answer.map_or(std::ptr::null_mut(), Answer::into_ptr)
 }
 
 unsafe extern "C" fn without_arguments<S: ShortCut>(
@@ -61,7 +127,7 @@ unsafe extern "C" fn without_arguments<S: ShortCut>(
 ) -> *mut ffi::PyObject {
     // SAFETY: as CPython called this, so the other is called, which has this signature: `shorten` has seen to it.
     unsafe {
-        let answer = answer::<S>(object);
+        let answer = answer::<S>(object, std::ptr::null_mut());
         if !answer.is_null() {
             return answer;
         }
@@ -76,10 +142,16 @@ unsafe extern "C" fn with_arguments<S: ShortCut>(
     count: ffi::Py_ssize_t,
     names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    // SAFETY: as above.
+    // SAFETY: as above; there are `count` arguments.
     unsafe {
-        if (S::ANY_ARGUMENTS || count == 0) && names.is_null() {
-            let answer = answer::<S>(object);
+        let fits = match S::TAKES {
+            Takes::Nothing => count == 0,
+            Takes::One => count == 1,
+            Takes::Whatever => true,
+        };
+        if fits && names.is_null() {
+            let argument = if S::TAKES == Takes::One { *args } else { std::ptr::null_mut() };
+            let answer = answer::<S>(object, argument);
             if !answer.is_null() {
                 return answer;
             }

@@ -10,10 +10,7 @@ use super::core::{Core, For, Item};
 use super::iterate::QueueIterator;
 use super::names::{Kind, is_hook, kind_of, names};
 use super::switch;
-use crate::ffi::{
-    self,
-    quick::{self, Quick, Thorough},
-};
+use crate::ffi;
 use crate::threading::async_wait::{self, AsyncWait};
 use crate::threading::timeout::Patience;
 use crate::threading::wait;
@@ -262,28 +259,6 @@ impl Queue {
         }
         switch::hooked(slf)?.setattr("maxsize", maxsize)
     }
-}
-
-static THOROUGH: Thorough = Thorough::new();
-
-impl Quick for Queue {
-    #[inline]
-    fn quick_put(&self, _py: Python<'_>, item: Item) -> Result<(), Item> {
-        self.core.quick_put(item)
-    }
-
-    #[inline]
-    fn quick_get(&self, _py: Python<'_>) -> Option<Item> {
-        self.core.quick_get()
-    }
-
-    fn thorough() -> &'static Thorough {
-        &THOROUGH
-    }
-}
-
-pub(crate) fn prepare(py: Python<'_>) -> PyResult<()> {
-    quick::install::<Queue>(py)
 }
 
 #[pymethods]

@@ -4,10 +4,7 @@ use super::arguments::{Block, Wait};
 use super::core::Item;
 use super::names::names;
 use super::simple_core::Core;
-use crate::ffi::{
-    self,
-    quick::{self, Quick, Thorough},
-};
+use crate::ffi;
 use crate::threading::async_wait::{self, AsyncWait};
 use crate::threading::timeout::Patience;
 use crate::threading::wait;
@@ -29,7 +26,7 @@ use std::sync::Arc;
 ///     'item'
 #[pyclass(frozen, subclass, weakref, name = "SimpleQueue", module = "raddle.queue")]
 pub(crate) struct SimpleQueue {
-    core: Core,
+    pub(super) core: Core,
 }
 
 impl SimpleQueue {
@@ -85,28 +82,6 @@ impl Waitable for ForItem {
     fn pass_on(&self, waiter: &Arc<Waiter>) -> Vec<Woken> {
         self.0.get().core.pass_on(waiter)
     }
-}
-
-static THOROUGH: Thorough = Thorough::new();
-
-impl Quick for SimpleQueue {
-    #[inline]
-    fn quick_put(&self, py: Python<'_>, item: Item) -> Result<(), Item> {
-        self.core.put_alone(py, item)
-    }
-
-    #[inline]
-    fn quick_get(&self, py: Python<'_>) -> Option<Item> {
-        self.core.get(py)
-    }
-
-    fn thorough() -> &'static Thorough {
-        &THOROUGH
-    }
-}
-
-pub(crate) fn prepare(py: Python<'_>) -> PyResult<()> {
-    quick::install::<SimpleQueue>(py)
 }
 
 #[pymethods]
