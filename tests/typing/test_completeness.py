@@ -29,6 +29,8 @@ ANY_ON_PURPOSE = {
     "raddle.wait": "futures of any results",
     "raddle.as_completed": "futures of any results",
     "raddle.queue.Queue.queue": "whatever the hooks make of it",
+    "raddle.queue.LifoQueue.queue": "whatever the hooks make of it",
+    "raddle.queue.PriorityQueue.queue": "whatever the hooks make of it",
     "raddle.threading.Thread": "a callable of any arguments, and these",
     "raddle.threading.Timer": "a callable of any arguments, and these",
     "raddle.threading.Event.__await__": "what a coroutine yields is its event loop's affair",
@@ -75,8 +77,9 @@ def test_no_public_type_is_unknown(tmp_path: Path) -> None:
     lines = [f"reveal_type({expression})" for expression in labels.values()]
     script = tmp_path / "script.py"
     head = "from typing import cast\nimport raddle\nimport raddle.futures, raddle.threading, raddle.queue\n"
-    # A future of which nobody knows the result would show Any everywhere.
-    script.write_text(head + "\n".join(lines).replace("'raddle.Future'", "'raddle.Future[int]'") + "\n")
+    # A future of which nobody knows the result would show Any everywhere, and so would a queue.
+    generic = re.compile(r"'(raddle\.Future|raddle\.queue\.\w*Queue)'")
+    script.write_text(head + generic.sub(r"'\1[int]'", "\n".join(lines)) + "\n")
 
     revealed: dict[int, list[str]] = {}
     for line in complaints([script], tmp_path):
