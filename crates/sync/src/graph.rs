@@ -48,7 +48,12 @@ pub struct Graph {
 }
 
 #[derive(Default)]
-struct Waits(HashMap<Owner, Wait>);
+struct Waits {
+    /// The last one that each owner has begun.
+    latest: HashMap<Owner, Wait>,
+    /// How many have been noted so far: the number of the next one.
+    noted: u64,
+}
 
 impl Inherit for Waits {
     fn inherit(&mut self, _parent: &mut Self) {}
@@ -58,6 +63,10 @@ struct Wait {
     waiter: Arc<Waiter>,
     waits_for: Arc<dyn Waitable>,
     timed: bool,
+    number: u64,
+    /// What the same owner waited for already: below a signal handler, or in another coroutine of the same task. That one may
+    /// end first.
+    outer: Option<Box<Wait>>,
 }
 
 /// A wait that is noted, as long as this lives.
@@ -68,8 +77,7 @@ pub struct Registration {
     graph: Arc<Graph>,
     owner: Owner,
     epoch: u32,
-    /// What the same owner waited for already, such as below a signal handler.
-    outer: Option<Wait>,
+    number: u64,
 }
 
 /// One who can't go on.
@@ -104,6 +112,21 @@ pub struct Standing {
 }
 
 impl Wait {
+    /// Takes the wait with this number out of those that its owner began before this one.
+    fn remove_outer(&mut self, number: u64) -> Option<Self> {
+        let mut later = self;
+        while later.outer.as_ref()?.number != number {
+            later = later.outer.as_deref_mut()?;
+        }
+        let mut removed = later.outer.take()?;
+        later.outer = removed.outer.take();
+        Some(*removed)
+    }
+
+    fn new(waiter: &Arc<Waiter>, waits_for: Arc<dyn Waitable>, timed: bool) -> Self {
+        Self { waiter: Arc::clone(waiter), waits_for, timed, number: 0, outer: None }
+    }
+
     fn is_asleep(&self) -> bool {
         self.waiter.is_queued() && !self.waits_for.is_over()
     }
@@ -148,8 +171,7 @@ impl Graph {
         waits_for: Arc<dyn Waitable>,
         timed: bool,
     ) -> Result<Registration, Cycle> {
-        let wait = Wait { waiter: Arc::clone(waiter), waits_for, timed };
-        self.note(wait, !timed)
+        self.note(Wait::new(waiter, waits_for, timed), !timed)
     }
 
     /// Notes a wait as [`begin`](Graph::begin) does, without a look at what it closes.
@@ -159,29 +181,28 @@ impl Graph {
         waits_for: Arc<dyn Waitable>,
         timed: bool,
     ) -> Registration {
-        let wait = Wait { waiter: Arc::clone(waiter), waits_for, timed };
-        self.note(wait, false).expect("nobody looked for a cycle")
+        self.note(Wait::new(waiter, waits_for, timed), false).expect("nobody looked for a cycle")
     }
 
     fn note(self: &Arc<Self>, wait: Wait, check: bool) -> Result<Registration, Cycle> {
         let owner = wait.waiter.owner();
         let mut waits = self.waits.lock();
-        let outer = waits.0.insert(owner, wait);
+        let number = waits.add(owner, wait);
         if check && let Some(cycle) = waits.cycle_through(owner) {
-            let refused = waits.put_back(owner, outer);
+            let refused = waits.remove(owner, number);
             drop(waits);
             // It may have been the last to hold the primitive, whose end is nothing to happen under the lock.
             drop(refused);
             return Err(cycle);
         }
-        Ok(Registration { graph: Arc::clone(self), owner, epoch: fork::epoch(), outer })
+        Ok(Registration { graph: Arc::clone(self), owner, epoch: fork::epoch(), number })
     }
 
     /// All waits that are noted, in no order.
     #[must_use]
     pub fn snapshot(&self) -> Vec<Standing> {
         let waits = self.waits.lock();
-        let standing = waits.0.iter().map(|(owner, wait)| Standing {
+        let standing = waits.latest.iter().map(|(owner, wait)| Standing {
             owner: *owner,
             waits_for: Arc::clone(&wait.waits_for),
             timed: wait.timed,
@@ -198,16 +219,30 @@ impl Graph {
         let asleep = |(owner, wait): &(&Owner, &Wait)| {
             **owner != but && !owner.is_task() && !wait.timed && wait.is_asleep()
         };
-        waits.0.iter().filter(asleep).count()
+        waits.latest.iter().filter(asleep).count()
     }
 }
 
 impl Waits {
-    /// Takes an owner's wait out, and puts the outer one back in its place.
-    fn put_back(&mut self, owner: Owner, outer: Option<Wait>) -> Option<Wait> {
+    /// Notes a wait, the latest of its owner; returns its number.
+    fn add(&mut self, owner: Owner, wait: Wait) -> u64 {
+        let number = self.noted;
+        self.noted += 1;
+        let outer = self.latest.remove(&owner).map(Box::new);
+        self.latest.insert(owner, Wait { number, outer, ..wait });
+        number
+    }
+
+    /// Takes a wait out, be it the latest of its owner or an earlier one.
+    fn remove(&mut self, owner: Owner, number: u64) -> Option<Wait> {
+        let latest = self.latest.get_mut(&owner)?;
+        if latest.number != number {
+            return latest.remove_outer(number);
+        }
+        let outer = latest.outer.take();
         match outer {
-            Some(outer) => self.0.insert(owner, outer),
-            None => self.0.remove(&owner),
+            Some(outer) => self.latest.insert(owner, *outer),
+            None => self.latest.remove(&owner),
         }
     }
 }
@@ -216,7 +251,7 @@ impl Drop for Registration {
     fn drop(&mut self) {
         // A child's graph knows nothing of a wait that began in the parent.
         if self.epoch == fork::epoch() {
-            let over = self.graph.waits.lock().put_back(self.owner, self.outer.take());
+            let over = self.graph.waits.lock().remove(self.owner, self.number);
             drop(over);
         }
     }
@@ -224,7 +259,7 @@ impl Drop for Registration {
 
 impl fmt::Debug for Waits {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_set().entries(self.0.keys()).finish()
+        formatter.debug_set().entries(self.latest.keys()).finish()
     }
 }
 

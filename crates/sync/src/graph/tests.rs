@@ -155,6 +155,35 @@ fn a_wait_inside_a_wait_gives_its_place_back() {
     let _second = program.wait(2, &one).expect("1 runs");
 }
 
+#[test]
+fn waits_of_one_owner_end_in_any_order() {
+    let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    for order in orders {
+        let (program, helds) = (Program::default(), [2, 3, 4].map(|number| Held::by(&[number])));
+        let mut waits = helds.each_ref().map(|held| Some(program.wait(1, held).expect("nobody else waits")));
+        for (ended, index) in order.into_iter().enumerate() {
+            waits[index] = None;
+            let left = (0..3).rev().find(|index| waits[*index].is_some());
+            let noted = program.graph.snapshot();
+            assert_eq!(noted.len(), usize::from(ended < 2), "{order:?}");
+            if let Some(latest) = left {
+                let wanted: Arc<dyn Waitable> = helds[latest].clone();
+                assert!(Arc::ptr_eq(&noted[0].waits_for, &wanted), "{order:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn one_who_is_told_leaves_the_outer_wait_noted() {
+    let (program, one, two) = (Program::default(), Held::by(&[1]), Held::by(&[2]));
+    let outer = program.wait(1, &two).expect("2 runs");
+    assert!(program.wait(1, &one).is_err(), "it waits for itself");
+    assert!(program.wait(2, &one).is_err(), "the outer wait stands");
+    drop(outer);
+    assert!(program.graph.snapshot().is_empty());
+}
+
 const NOBODY: Owner = Owner::thread(99);
 
 #[test]

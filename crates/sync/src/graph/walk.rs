@@ -26,7 +26,7 @@ impl Waits {
 
     /// The wait of one who can't go on unless others act.
     fn stuck(&self, owner: Owner) -> Option<&Wait> {
-        self.0.get(&owner).filter(|wait| !wait.timed && wait.waiter.is_waiting())
+        self.latest.get(&owner).filter(|wait| !wait.timed && wait.waiter.is_waiting())
     }
 
     /// Breadth first, from the newcomer back to it.
@@ -55,7 +55,7 @@ impl Waits {
     }
 
     fn told(&self, circle: &[Owner]) -> Cycle {
-        let waits = || circle.iter().filter_map(|owner| self.0.get(owner).map(|wait| (*owner, wait)));
+        let waits = || circle.iter().filter_map(|owner| self.latest.get(owner).map(|wait| (*owner, wait)));
         let members = waits().map(|(owner, wait)| Member { owner, waits_for: Arc::clone(&wait.waits_for) });
         Cycle { members: members.collect(), presumed: !waits().all(|(_, wait)| wait.waits_for.is_exact()) }
     }
