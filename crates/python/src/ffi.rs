@@ -257,6 +257,26 @@ pub(crate) fn trip_signal(signal: i32) {
     unsafe { ffi::PyErr_SetInterruptEx(signal) };
 }
 
+/// Raises `error` in the main thread, as soon as that runs Python code. For what a signal handler has raised at a place that
+/// can't raise.
+pub(crate) fn raise_in_main_thread(py: Python<'_>, error: PyErr) {
+    extern "C" fn raise(value: *mut std::ffi::c_void) -> std::ffi::c_int {
+        Python::attach(|py| {
+            // SAFETY: the reference that was given away below, taken back once; the interpreter calls this.
+            let value = unsafe { Bound::from_owned_ptr(py, value.cast()) };
+            PyErr::from_value(value).restore(py);
+        });
+        -1
+    }
+    let value = error.into_value(py).into_ptr();
+    // SAFETY: may be called at any time; `raise` owns its argument once this has succeeded.
+    if unsafe { ffi::Py_AddPendingCall(Some(raise), value.cast()) } != 0 {
+        // SAFETY: the reference that `into_ptr` gave away, taken back.
+        let value = unsafe { Bound::from_owned_ptr(py, value) };
+        PyErr::from_value(value).write_unraisable(py, None);
+    }
+}
+
 /// A reference that is set at most once: one pointer, and setting it costs one instruction, where a `OnceLock` goes
 /// through its slow path each time.
 #[derive(Default)]

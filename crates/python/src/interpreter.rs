@@ -41,7 +41,9 @@ pub(crate) struct Names {
     pub(crate) tell_of_lost_wakeups: Py<PyAny>,
     /// `current_task() -> Task | None`: the asyncio task that the calling thread runs.
     pub(crate) current_task: Py<PyAny>,
-    /// `ring(bell, loop) -> bool`: calls `bell` in the loop, soon; False when the loop has been closed.
+    /// `running_loop() -> AbstractEventLoop | None`: the event loop that runs in the calling thread.
+    pub(crate) running_loop: Py<PyAny>,
+    /// `ring(loop, call) -> bool`: has the loop call it soon; False when the loop has been closed.
     pub(crate) ring: Py<PyAny>,
     /// Coroutine functions, see `raddle._internal.async_waits`.
     pub(crate) wait_async: Py<PyAny>,
@@ -84,6 +86,7 @@ pub(crate) fn bind(namespace: &Bound<'_, PyAny>) -> PyResult<()> {
         report_deadlock: namespace.getattr("report_deadlock")?.unbind(),
         tell_of_lost_wakeups: namespace.getattr("tell_of_lost_wakeups")?.unbind(),
         current_task: namespace.getattr("current_task")?.unbind(),
+        running_loop: namespace.getattr("running_loop")?.unbind(),
         ring: namespace.getattr("ring")?.unbind(),
         wait_async: namespace.getattr("wait_async")?.unbind(),
         enter_async: namespace.getattr("enter_async")?.unbind(),

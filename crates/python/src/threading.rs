@@ -8,9 +8,10 @@
 //! | [`wait`] | a thread waits |
 //! | [`watch`] | what it does besides: notes the wait in the graph, looks around |
 //! | [`async_wait`] | a coroutine waits |
+//! | [`line`] | how it is woken through its event loop |
 //! | [`wanted`] | what a wait shows to the graph, and to those who report on it |
 //! | [`deadlock`] | what is told of a deadlock, and who waits for what |
-//! | [`tasks`] | tasks as owners: which thread they run in |
+//! | [`tasks`] | tasks as owners, and which threads keep them from going on |
 //! | [`timeout`] | the timeouts of the stdlib's methods |
 //! | [`place`] | where a lock was acquired |
 //! | [`made`] | what `__init__` makes |
@@ -31,6 +32,7 @@ mod condition_lock;
 pub(crate) mod deadlock;
 pub(crate) mod event;
 pub(crate) mod latch;
+mod line;
 pub(crate) mod lock;
 mod made;
 mod naming;

@@ -24,8 +24,8 @@ class Awaitable(Protocol):
         """Return a wait that has not begun; None when what is waited for is there, and has been taken."""
 
 
-def ring(loop: asyncio.AbstractEventLoop, bell: Callable[[], object]) -> bool:
-    """Have `bell` called in a loop, soon, from any thread.
+def ring(loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> bool:
+    """Have a loop call something soon, from any thread.
 
     Returns:
         False when the loop has been closed.
@@ -33,12 +33,34 @@ def ring(loop: asyncio.AbstractEventLoop, bell: Callable[[], object]) -> bool:
     try:
         if asyncio._get_running_loop() is loop and asyncio.current_task(loop) is not None:
             # A step of one of its tasks wakes another: the loop looks at what is ready before it sleeps again.
-            loop.call_soon(bell)
+            loop.call_soon(call)
         else:
-            loop.call_soon_threadsafe(bell)
+            loop.call_soon_threadsafe(call)
     except RuntimeError:
+        # Not every one tells that the loop is closed: the recursion limit is another.
+        if not loop.is_closed():
+            raise
         return False
-    return True
+    # When it was closed in between, nobody looks at the call any more.
+    return not loop.is_closed()
+
+
+def _waits_in(loop: asyncio.AbstractEventLoop) -> set[AsyncWait]:
+    """Return the set that keeps the waits in a loop, and so their tasks, for as long as the loop exists."""
+    waits: set[AsyncWait]
+    try:
+        waits = loop._raddle_waits  # type: ignore[attr-defined]
+    except AttributeError:
+        waits = set()
+        try:
+            loop._raddle_waits = waits  # type: ignore[attr-defined]
+        except AttributeError:
+            waits = _waits_elsewhere
+    return waits
+
+
+_waits_elsewhere: set[AsyncWait] = set()
+"""For loops that take no attributes: until the waits are over."""
 
 
 async def wait_async(primitive: Awaitable, timeout: float | None) -> bool:
@@ -59,8 +81,10 @@ async def _end(wait: AsyncWait, timeout: float | None) -> bool:
     if timeout is not None and timeout <= 0:
         return wait.abandon()
     loop = asyncio.get_running_loop()
+    kept = _waits_in(loop)
     timer = None if timeout is None else loop.call_later(timeout, wait.expire)
     try:
+        kept.add(wait)
         while True:
             arrival: asyncio.Future[None] = loop.create_future()
             wait.arm(arrival)
@@ -73,6 +97,7 @@ async def _end(wait: AsyncWait, timeout: float | None) -> bool:
         wait.pass_on()
         raise
     finally:
+        kept.discard(wait)
         if timer is not None:
             timer.cancel()
 

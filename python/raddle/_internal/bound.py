@@ -22,6 +22,7 @@ from raddle._internal.future import Future
 from raddle._internal.lost_wakeups import tell_of_lost_wakeups
 
 LOGGER = _base.LOGGER
+running_loop = asyncio._get_running_loop
 
 __all__ = [
     "LOGGER",
@@ -44,6 +45,7 @@ __all__ = [
     "log_callback_error",
     "report_deadlock",
     "ring",
+    "running_loop",
     "tell_of_lost_wakeups",
     "threads_are_starting",
     "wait_async",

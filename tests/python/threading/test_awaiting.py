@@ -540,6 +540,20 @@ def test_a_coroutine_that_is_closed_in_its_wait_leaves_the_queue() -> None:
     run(main())
 
 
+def test_coroutines_that_one_task_drives_may_end_in_any_order() -> None:
+    async def main() -> None:
+        first, second = Event(), Event()
+        coroutines = [first.wait_async(), second.wait_async()]
+        for coroutine in coroutines:
+            coroutine.send(None)
+        coroutines[0].close()
+        assert waiting_tasks() == [second]
+        coroutines[1].close()
+        assert waiting_tasks() == []
+
+    run(main())
+
+
 def test_readers_and_writers_may_be_tasks() -> None:
     lock = RWLock()
 
@@ -572,6 +586,36 @@ def test_readers_and_writers_may_be_tasks() -> None:
         lock.downgrade()
         assert lock._holder() == [(stdlib.get_ident(), id(asyncio.current_task()))]
         lock.release_read()
+
+    run(main())
+    assert lock.acquire_write(False)
+
+
+def test_a_reading_task_leaves_its_threads_reading_alone() -> None:
+    lock = RWLock()
+
+    async def read_as_thread(left: asyncio.Event) -> None:
+        with lock.read():
+            await left.wait()
+            assert lock._holder() == [(stdlib.get_ident(), None)]
+
+    async def read_as_task() -> None:
+        async with lock.read():
+            assert (stdlib.get_ident(), id(asyncio.current_task())) in lock._holder()
+            await asyncio.sleep(0)
+
+    async def main() -> None:
+        left = asyncio.Event()
+        tasks = [asyncio.create_task(read_as_thread(left)), asyncio.create_task(read_as_task())]
+        await tasks[1]
+        left.set()
+        await tasks[0]
+        assert not lock.locked()
+        # In one task, each block ends what it has begun.
+        async with lock.read():
+            with lock.read():
+                assert len(lock._holder()) == 2
+            assert lock._holder() == [(stdlib.get_ident(), id(asyncio.current_task()))]
 
     run(main())
     assert lock.acquire_write(False)

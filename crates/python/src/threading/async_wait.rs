@@ -1,105 +1,56 @@
 //! A coroutine waits for a primitive.
 //!
 //! What happens in the loop is one coroutine of Python's (`raddle._internal.async_waits`): attempt, await an arrival, attempt
-//! again. Whoever wakes the waiter rings its bell through the loop, from any thread: no helper thread, no polling. When the loop
-//! has been closed, what it was woken for goes to the next.
+//! again. Whoever wakes the waiter rings through the loop ([`Line`]), from any thread: no helper thread, no polling.
 //!
 //! ```text
-//!   the primitive's queue ── waiter ── ring: loop.call_soon_threadsafe(bell) ──▶ in the loop: the arrival is done
+//!   the primitive's queue ── waiter ── line: loop.call_soon_threadsafe(call) ──▶ in the loop: the arrival is done
 //! ```
+//!
+//! **Who keeps whom.** The primitive's queue and the graph keep neither the wait nor its task or loop; the loop keeps the
+//! wait, and by its arrival the task. So a task that nobody else knows waits on for as long as its loop exists, and goes with it:
+//! what it was woken for or granted goes to the next, as when the loop is closed.
 //!
 //! A task's wait may be cancelled at any time: it is noted in the graph as one that ends by itself, for those who want to see all
 //! waits, and never closes a circle. What a task has been granted counts as its own from the moment of the grant on.
 
+use super::line::{Line, aside};
 use super::tasks;
 use super::wanted::TaskWaits;
 use crate::ffi;
 use crate::interpreter::names;
-use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PyStopIteration};
+use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 use raddle_sync::graph::{Graph, Registration};
-use raddle_sync::{Mutex, Owner, Waitable, Waiter, Woken};
+use raddle_sync::{Mutex, Waitable, Waiter, Woken};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What is to be done when the task has what it waited for.
-pub(crate) type WhenHad = Box<dyn Fn(&Bound<'_, PyAny>, Owner) + Send + Sync>;
+pub(crate) type WhenHad = Box<dyn Fn(&Bound<'_, PyAny>, &Bound<'_, PyAny>) + Send + Sync>;
 
 /// The asyncio task that the calling thread runs.
 pub(crate) fn task(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     tasks::current_task(py)?.ok_or_else(|| PyRuntimeError::new_err("awaited outside of an asyncio task"))
 }
 
-/// One wait of a task.
-#[pyclass(frozen, module = "raddle._raddle")]
+/// One wait of a task. When nobody is left who could go on with it, it ends.
+#[pyclass(frozen, weakref, module = "raddle._raddle")]
 pub(crate) struct AsyncWait {
     waiter: Arc<Waiter>,
     what: Arc<dyn Waitable>,
     /// To which it belongs.
     object: Py<PyAny>,
     task: Py<PyAny>,
-    bell: Py<Bell>,
+    line: Arc<Line>,
+    /// Done by the next call.
+    arrival: Mutex<Option<Py<PyAny>>>,
     /// None for what belongs to nobody, such as a permit.
     when_had: Option<WhenHad>,
     /// It stands in the queue, or was woken from there.
     begun: Mutex<Option<Registration>>,
     expired: AtomicBool,
-}
-
-/// Rung in the loop, by whoever wakes the waiter.
-#[pyclass(frozen, module = "raddle._raddle")]
-#[derive(Default)]
-struct Bell {
-    arrival: Mutex<Option<Py<PyAny>>>,
-}
-
-impl Bell {
-    fn take(&self) -> Option<Py<PyAny>> {
-        self.arrival.lock().take()
-    }
-}
-
-#[pymethods]
-impl Bell {
-    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
-        if let Some(arrival) = self.take() {
-            let arrival = arrival.bind(py);
-            if !arrival.call_method0("done")?.is_truthy()? {
-                arrival.call_method1("set_result", (py.None(),))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        match self.arrival.try_lock() {
-            Some(arrival) => visit.call(&*arrival),
-            None => Ok(()),
-        }
-    }
-}
-
-/// Rings the bell through its loop. False when the loop has been closed.
-fn ring(bell: &Py<Bell>, running_loop: &Py<PyAny>) -> bool {
-    Python::attach(|py| {
-        let mut interrupted = false;
-        let rung = loop {
-            match ffi::invoke(names(py).ring.bind(py), (running_loop.bind(py), bell.bind(py))) {
-                Ok(rung) => break rung.is_truthy().unwrap_or(false),
-                // Perhaps before the bell was rung. It may ring twice, but not never.
-                Err(error) if error.is_instance_of::<PyKeyboardInterrupt>(py) => interrupted = true,
-                Err(error) => {
-                    error.write_unraisable(py, Some(running_loop.bind(py)));
-                    break false;
-                }
-            }
-        };
-        if interrupted {
-            ffi::trip_signal(ffi::SIGINT);
-        }
-        rung
-    })
 }
 
 impl AsyncWait {
@@ -111,26 +62,25 @@ impl AsyncWait {
         task: &Bound<'py, PyAny>,
         when_had: Option<WhenHad>,
     ) -> PyResult<Bound<'py, Self>> {
-        let py = object.py();
-        let bell = Py::new(py, Bell::default())?;
-        let running_loop = task.call_method0("get_loop")?.unbind();
+        let line = Line::to(&task.call_method0("get_loop")?)?;
         let waiter = Waiter::task(tasks::owner_of(task), {
-            let bell = bell.clone_ref(py);
-            Box::new(move || ring(&bell, &running_loop))
+            let line = Arc::clone(&line);
+            Box::new(move || line.ring())
         });
-        Bound::new(
-            py,
-            Self {
-                waiter,
-                what,
-                object: object.clone().unbind(),
-                task: task.clone().unbind(),
-                bell,
-                when_had,
-                begun: Mutex::new(None),
-                expired: AtomicBool::new(false),
-            },
-        )
+        let wait = Self {
+            waiter,
+            what,
+            object: object.clone().unbind(),
+            task: task.clone().unbind(),
+            line: Arc::clone(&line),
+            arrival: Mutex::new(None),
+            when_had,
+            begun: Mutex::new(None),
+            expired: AtomicBool::new(false),
+        };
+        let wait = Bound::new(object.py(), wait)?;
+        line.connect(&wait)?;
+        Ok(wait)
     }
 
     /// Notes the wait. What is granted from now on is the task's, whether it knows already or not.
@@ -142,7 +92,7 @@ impl AsyncWait {
         let noted = Graph::of_process().insist(&self.waiter, TaskWaits::new(object, task)?, true);
         *self.begun.lock() = Some(noted);
         if self.when_had.is_some() {
-            tasks::holds(task);
+            tasks::engage(task);
         }
         Ok(())
     }
@@ -153,16 +103,38 @@ impl AsyncWait {
 
     /// The wait is over.
     fn end(&self, py: Python<'_>, had: bool) {
-        let begun = self.begun.lock().take();
-        drop(self.bell.get().take());
+        let (begun, arrival) = (self.begun.lock().take(), self.arrival.lock().take());
         if let Some(when_had) = &self.when_had {
             if had {
-                when_had(self.object.bind(py), self.waiter.owner());
-            } else if begun.is_some() {
-                tasks::holds_no_longer(Some(self.waiter.owner()));
+                when_had(self.object.bind(py), self.task.bind(py));
+            }
+            if begun.is_some() {
+                tasks::disengage(self.waiter.owner());
             }
         }
-        drop(begun);
+        drop((begun, arrival));
+    }
+
+    /// Nobody can be told any more that it has been woken: whoever did that passes it on.
+    pub(super) fn is_lost(&self, py: Python<'_>) {
+        self.end(py, false);
+    }
+
+    /// It is called in its loop.
+    pub(super) fn arrive(&self, py: Python<'_>) -> PyResult<()> {
+        let arrival = self.arrival.lock().take();
+        if let Some(arrival) = arrival {
+            let arrival = arrival.bind(py);
+            if !arrival.call_method0("done")?.is_truthy()? {
+                arrival.call_method1("set_result", (py.None(),))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether its loop has been closed, as far as that can be told.
+    pub(super) fn is_abandoned(&self, py: Python<'_>) -> bool {
+        self.line.is_cut(py)
     }
 }
 
@@ -180,7 +152,7 @@ impl AsyncWait {
 
     /// `arrival` is done when it is woken, or when the time has passed.
     fn arm(&self, arrival: Py<PyAny>) {
-        let before = self.bell.get().arrival.lock().replace(arrival);
+        let before = self.arrival.lock().replace(arrival);
         drop(before);
     }
 
@@ -200,7 +172,7 @@ impl AsyncWait {
     /// The time has passed.
     fn expire(&self, py: Python<'_>) -> PyResult<()> {
         self.expired.store(true, Ordering::Relaxed);
-        self.bell.get().__call__(py)
+        self.arrive(py)
     }
 
     /// Whether the time has passed.
@@ -212,7 +184,18 @@ impl AsyncWait {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.object)?;
         visit.call(&self.task)?;
-        visit.call(&self.bell)
+        match self.arrival.try_lock() {
+            Some(arrival) => visit.call(&*arrival),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for AsyncWait {
+    fn drop(&mut self) {
+        if self.begun.lock().is_some() {
+            aside(|py| self.pass_on(py));
+        }
     }
 }
 

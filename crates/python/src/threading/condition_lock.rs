@@ -166,7 +166,9 @@ impl ConditionLock {
             return Ok(());
         }
         // A thread that held it would let in every coroutine of its loop.
-        Err(PyRuntimeError::new_err("cannot wait on a lock that the task has not acquired"))
+        Err(PyRuntimeError::new_err(
+            "cannot wait on a lock that the task has not acquired: use `async with` or `acquire_async()`",
+        ))
     }
 
     /// The task, which holds it, gives it up; returns the wait by which it gets it back.

@@ -3,7 +3,7 @@
 use super::async_wait::{self, AsyncWait, Ready, WhenHad};
 use super::deadlock::{self, Holder};
 use super::place::{self, Place};
-use super::tasks;
+use super::tasks::{self, HoldingTasks};
 use super::timeout::{Patience, truth};
 use super::wait;
 use pyo3::exceptions::PyRuntimeError;
@@ -19,6 +19,7 @@ use std::sync::Arc;
 pub(crate) struct Lock {
     pub(crate) core: Arc<Core>,
     place: Place,
+    tasks: HoldingTasks,
 }
 
 impl Lock {
@@ -68,7 +69,7 @@ impl Lock {
             wait::regain(holder, slf.as_any(), Arc::clone(&this.core))?
         };
         this.place.note(slf.py());
-        tasks::holds_again(slf.py(), holder)?;
+        this.tasks.add_again(slf.py(), holder)?;
         Ok(late)
     }
 
@@ -77,7 +78,7 @@ impl Lock {
         let (py, this) = (slf.py(), slf.get());
         let task = async_wait::task(py)?;
         if this.core.try_acquire(tasks::owner_of(&task)) {
-            tasks::holds(&task);
+            this.tasks.add(&task);
             this.place.note(py);
             return Ok(None);
         }
@@ -89,8 +90,9 @@ impl Lock {
         slf: &Bound<'py, Self>,
         task: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, AsyncWait>> {
-        let when_had: WhenHad = Box::new(|object, _| {
+        let when_had: WhenHad = Box::new(|object, task| {
             if let Ok(lock) = object.cast::<Self>() {
+                lock.get().tasks.add(task);
                 lock.get().place.note(object.py());
             }
         });
@@ -104,7 +106,7 @@ impl Lock {
         let holder = self.core.owner();
         self.place.forget();
         self.core.release().map_err(|_| PyRuntimeError::new_err("release unlocked lock"))?;
-        tasks::holds_no_longer(holder);
+        self.tasks.remove(holder);
         Ok(())
     }
 }
@@ -114,7 +116,7 @@ impl Lock {
     #[new]
     #[pyo3(signature = (*, fair = false))]
     fn new(fair: bool) -> Self {
-        Self { core: Arc::new(Core::new(fair)), place: Place::default() }
+        Self { core: Arc::new(Core::new(fair)), place: Place::default(), tasks: HoldingTasks::default() }
     }
 
     /// Takes the lock. Waits for it if `blocking`, at most `timeout` seconds (-1: for ever). Returns whether it was taken.
@@ -198,8 +200,9 @@ impl Lock {
 
     /// Makes it free, whoever holds it: for a forked child.
     fn _at_fork_reinit(&self) {
-        tasks::holds_no_longer(self.core.owner());
+        let holder = self.core.owner();
         self.core.reinit();
+        self.tasks.remove(holder);
     }
 
     /// Who holds it: for each the thread's identity, and the task's `id()` if it is one.
@@ -217,12 +220,8 @@ impl Lock {
         format!("<{state} raddle.threading.Lock object at {:#x}>", slf.as_ptr() as usize)
     }
 
-    #[expect(
-        clippy::unnecessary_wraps,
-        clippy::unused_self,
-        reason = "the collector's protocol, so that it lists locks"
-    )]
-    fn __traverse__(&self, _visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        Ok(())
+    /// The collector lists locks because of it.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.tasks.traverse(&visit)
     }
 }

@@ -3,7 +3,7 @@
 use super::async_wait::{self, AsyncWait, Ready, WhenHad};
 use super::deadlock::{self, Holder};
 use super::place::{self, Place};
-use super::tasks;
+use super::tasks::{self, HoldingTasks};
 use super::timeout::{Patience, truth};
 use super::wait;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
@@ -20,11 +20,12 @@ use std::sync::Arc;
 pub(crate) struct RLock {
     pub(crate) core: Arc<Core>,
     place: Place,
+    tasks: HoldingTasks,
 }
 
 impl RLock {
     pub(crate) fn fresh(fair: bool) -> Self {
-        Self { core: Arc::new(Core::new(fair)), place: Place::default() }
+        Self { core: Arc::new(Core::new(fair)), place: Place::default(), tasks: HoldingTasks::default() }
     }
 
     /// As whom the calling thread acts: as itself, or as the task that it runs if that one holds the lock.
@@ -81,7 +82,7 @@ impl RLock {
         let me = tasks::owner_of(&task);
         if this.core.try_acquire(me) {
             if this.core.count(me) == 1 {
-                tasks::holds(&task);
+                this.tasks.add(&task);
             }
             this.place.note(py);
             return Ok(None);
@@ -95,9 +96,10 @@ impl RLock {
         task: &Bound<'py, PyAny>,
         count: u32,
     ) -> PyResult<Bound<'py, AsyncWait>> {
-        let when_had: WhenHad = Box::new(move |object, owner| {
+        let when_had: WhenHad = Box::new(move |object, task| {
             if let Ok(lock) = object.cast::<Self>() {
-                let restored = lock.get().core.restore(owner, count);
+                lock.get().tasks.add(task);
+                let restored = lock.get().core.restore(tasks::owner_of(task), count);
                 debug_assert!(restored.is_ok(), "it has it");
                 lock.get().place.note(object.py());
             }
@@ -117,12 +119,15 @@ impl RLock {
 
     #[cold]
     fn unlock_as_task(&self, py: Python<'_>) -> PyResult<()> {
-        let actor = self.actor(py)?;
+        let mut actor = self.actor(py)?;
+        if self.core.count(actor) == 0 {
+            actor = self.tasks.being_closed(py).unwrap_or(actor);
+        }
         let last = self.core.count(actor) == 1;
         let released = self.core.release(actor);
         released.map_err(|NotOwner| PyRuntimeError::new_err("cannot release un-acquired lock"))?;
         if last {
-            tasks::holds_no_longer(Some(actor));
+            self.tasks.remove(Some(actor));
         }
         Ok(())
     }
@@ -143,7 +148,7 @@ impl RLock {
         self.place.forget();
         let count = self.core.release_all(actor);
         let count = count.ok_or_else(|| PyRuntimeError::new_err("cannot release un-acquired lock"))?;
-        tasks::holds_no_longer(Some(actor));
+        self.tasks.remove(Some(actor));
         Ok((actor, count))
     }
 
@@ -156,7 +161,7 @@ impl RLock {
             wait::regain(holder, slf.as_any(), Arc::clone(core))?
         };
         slf.get().place.note(slf.py());
-        tasks::holds_again(slf.py(), holder)?;
+        slf.get().tasks.add_again(slf.py(), holder)?;
         core.restore(holder, count)
             .map_err(|NotOwner| PyRuntimeError::new_err("cannot restore un-acquired lock"))?;
         Ok(late)
@@ -265,8 +270,9 @@ impl RLock {
 
     /// Makes it free, whoever holds it: for a forked child.
     fn _at_fork_reinit(&self) {
-        tasks::holds_no_longer(self.core.owner());
+        let holder = self.core.owner();
         self.core.reinit();
+        self.tasks.remove(holder);
     }
 
     /// Who holds it, as `Lock._holder` tells.
@@ -291,12 +297,8 @@ impl RLock {
         Ok(format!("<{state} {module}.{name} object owner={owner} count={count} at {address:#x}>"))
     }
 
-    #[expect(
-        clippy::unnecessary_wraps,
-        clippy::unused_self,
-        reason = "the collector's protocol, so that it lists locks"
-    )]
-    fn __traverse__(&self, _visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        Ok(())
+    /// The collector lists locks because of it.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.tasks.traverse(&visit)
     }
 }

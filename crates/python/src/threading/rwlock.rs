@@ -9,7 +9,7 @@ use super::deadlock::{self, Holder};
 use super::naming::name_and_place;
 use super::place::Place;
 use super::rwlock_side::RWLockSide;
-use super::tasks;
+use super::tasks::{self, HoldingTasks};
 use super::timeout::{Patience, truth};
 use super::wait;
 use pyo3::exceptions::PyRuntimeError;
@@ -28,6 +28,16 @@ use std::sync::Arc;
 pub(crate) struct RWLock {
     shared: Arc<Shared>,
     place: Place,
+    tasks: HoldingTasks,
+}
+
+/// Who is meant by one who ends what both the thread and the task that it runs have begun.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Actor {
+    /// By a call such as `release()`, or at the end of a `with`.
+    Thread,
+    /// At the end of an `async with`.
+    Task,
 }
 
 struct Shared {
@@ -133,14 +143,31 @@ fn not_held() -> PyErr {
 }
 
 impl RWLock {
-    /// As whom the calling thread acts on what it holds: as itself, or as the task that it runs if that one holds it.
-    fn actor(&self, py: Python<'_>, holds: impl Fn(&Shared, Owner) -> bool) -> PyResult<Option<Owner>> {
-        let me = Owner::current_thread();
-        if holds(&self.shared, me) {
-            return Ok(Some(me));
+    /// As whom the calling thread acts on what it holds: as itself or as the task that it runs, whoever holds it.
+    fn actor(
+        &self,
+        py: Python<'_>,
+        first: Actor,
+        holds: impl Fn(&Shared, Owner) -> bool,
+    ) -> PyResult<Option<Owner>> {
+        let thread = Some(Owner::current_thread()).filter(|&thread| holds(&self.shared, thread));
+        if thread.is_some() && first == Actor::Thread {
+            return Ok(thread);
         }
         let task = tasks::current_task(py)?.map(|task| tasks::owner_of(&task));
-        Ok(task.filter(|&task| holds(&self.shared, task)))
+        Ok(task.filter(|&task| holds(&self.shared, task)).or(thread))
+    }
+
+    /// [`actor`](Self::actor) for one who ends what somebody must have begun.
+    fn leaver(
+        &self,
+        py: Python<'_>,
+        first: Actor,
+        holds: impl Fn(&Shared, Owner) -> bool,
+    ) -> PyResult<Owner> {
+        let actor = self.actor(py, first, &holds)?;
+        let closing = || self.tasks.being_closed(py).filter(|&task| holds(&self.shared, task));
+        actor.or_else(closing).ok_or_else(not_held)
     }
 
     /// Whether anybody writes, or reads.
@@ -171,7 +198,7 @@ impl RWLock {
         }
         if !this.shared.core.try_read(me) {
             this.refuse_writer(py)?;
-            if let Some(task) = this.actor(py, Shared::reads)? {
+            if let Some(task) = this.actor(py, Actor::Thread, Shared::reads)? {
                 return Ok(this.shared.enter_again(task));
             }
             let Patience::Until(deadline) = patience else { return Ok(false) };
@@ -199,20 +226,20 @@ impl RWLock {
         Ok(taken)
     }
 
-    pub(super) fn stop_reading(&self, py: Python<'_>) -> PyResult<()> {
-        let reader = self.actor(py, Shared::reads)?.ok_or_else(not_held)?;
+    pub(super) fn stop_reading(&self, py: Python<'_>, first: Actor) -> PyResult<()> {
+        let reader = self.leaver(py, first, Shared::reads)?;
         if self.shared.leave(reader) == Some(true) {
             self.shared.core.release_read(reader).map_err(|_| not_held())?;
-            tasks::holds_no_longer(Some(reader));
+            self.tasks.remove(Some(reader));
         }
         Ok(())
     }
 
-    pub(super) fn stop_writing(&self, py: Python<'_>) -> PyResult<()> {
-        let writer = self.actor(py, Self::writes)?.ok_or_else(not_held)?;
+    pub(super) fn stop_writing(&self, py: Python<'_>, first: Actor) -> PyResult<()> {
+        let writer = self.leaver(py, first, Self::writes)?;
         self.place.forget();
         self.shared.core.release_write().map_err(|_| not_held())?;
-        tasks::holds_no_longer(Some(writer));
+        self.tasks.remove(Some(writer));
         Ok(())
     }
 
@@ -225,14 +252,15 @@ impl RWLock {
         }
         this.refuse_writer(py)?;
         if this.shared.core.try_read(me) {
-            tasks::holds(&task);
+            this.tasks.add(&task);
             this.shared.entered(me);
             this.place.note(py);
             return Ok(None);
         }
-        let when_had: WhenHad = Box::new(|object, reader| {
+        let when_had: WhenHad = Box::new(|object, task| {
             if let Ok(lock) = object.cast::<Self>() {
-                lock.get().shared.entered(reader);
+                lock.get().tasks.add(task);
+                lock.get().shared.entered(tasks::owner_of(task));
                 lock.get().place.note(object.py());
             }
         });
@@ -245,7 +273,7 @@ impl RWLock {
         let task = async_wait::task(py)?;
         let me = tasks::owner_of(&task);
         if this.shared.core.try_write(me) {
-            tasks::holds(&task);
+            this.tasks.add(&task);
             this.place.note(py);
             return Ok(None);
         }
@@ -254,8 +282,9 @@ impl RWLock {
                 "the task holds the lock already, and would wait for itself",
             ));
         }
-        let when_had: WhenHad = Box::new(|object, _| {
+        let when_had: WhenHad = Box::new(|object, task| {
             if let Ok(lock) = object.cast::<Self>() {
+                lock.get().tasks.add(task);
                 lock.get().place.note(object.py());
             }
         });
@@ -270,7 +299,7 @@ impl RWLock {
     #[pyo3(signature = (*, fair = false))]
     fn new(fair: bool) -> Self {
         let shared = Shared { core: Core::new(fair), readers: ForkMutex::default() };
-        Self { shared: Arc::new(shared), place: Place::default() }
+        Self { shared: Arc::new(shared), place: Place::default(), tasks: HoldingTasks::default() }
     }
 
     /// The lock as readers take it: in `with`, in `async with`, or by its `acquire` and `release`.
@@ -297,7 +326,7 @@ impl RWLock {
 
     /// Ends to read, as often as one began. Raises `RuntimeError` when the caller does not read.
     fn release_read(&self, py: Python<'_>) -> PyResult<()> {
-        self.stop_reading(py)
+        self.stop_reading(py, Actor::Thread)
     }
 
     /// Takes the lock to write. Arguments and result as of `Lock.acquire`.
@@ -315,14 +344,14 @@ impl RWLock {
 
     /// Ends to write. Raises `RuntimeError` when the caller does not write.
     fn release_write(&self, py: Python<'_>) -> PyResult<()> {
-        self.stop_writing(py)
+        self.stop_writing(py, Actor::Thread)
     }
 
     /// Turns the writer into a reader, without a moment in which somebody else could write. It ends by `release_read()`.
     ///
     /// Raises `RuntimeError` when the caller does not write.
     fn downgrade(&self, py: Python<'_>) -> PyResult<()> {
-        let writer = self.actor(py, Self::writes)?.ok_or_else(not_held)?;
+        let writer = self.actor(py, Actor::Thread, Self::writes)?.ok_or_else(not_held)?;
         self.shared.core.downgrade().map_err(|_| not_held())?;
         self.shared.entered(writer);
         Ok(())
@@ -339,11 +368,11 @@ impl RWLock {
         for reader in readers.into_keys() {
             // Whoever doesn't hold it has left already.
             let _ = self.shared.core.release_read(reader);
-            tasks::holds_no_longer(Some(reader));
+            self.tasks.remove(Some(reader));
         }
         let writer = self.shared.core.writer();
         if self.shared.core.release_write().is_ok() {
-            tasks::holds_no_longer(writer);
+            self.tasks.remove(writer);
         }
     }
 
@@ -368,12 +397,8 @@ impl RWLock {
         Ok(format!("<{}: {state}>", name_and_place(slf)?))
     }
 
-    #[expect(
-        clippy::unnecessary_wraps,
-        clippy::unused_self,
-        reason = "the collector's protocol, so that it lists locks"
-    )]
-    fn __traverse__(&self, _visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        Ok(())
+    /// The collector lists locks because of it.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.tasks.traverse(&visit)
     }
 }

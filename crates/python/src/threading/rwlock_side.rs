@@ -1,7 +1,7 @@
 //! One side of an `RWLock`: the lock as readers take it, or as writers do.
 
 use super::async_wait::{self, AsyncWait, Ready};
-use super::rwlock::RWLock;
+use super::rwlock::{Actor, RWLock};
 use super::timeout::{Patience, truth};
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
@@ -19,9 +19,9 @@ impl RWLockSide {
         if self.writes { RWLock::take_to_write(lock, patience) } else { RWLock::take_to_read(lock, patience) }
     }
 
-    fn give_back(&self, py: Python<'_>) -> PyResult<()> {
+    fn give_back(&self, py: Python<'_>, first: Actor) -> PyResult<()> {
         let lock = self.lock.get();
-        if self.writes { lock.stop_writing(py) } else { lock.stop_reading(py) }
+        if self.writes { lock.stop_writing(py, first) } else { lock.stop_reading(py, first) }
     }
 }
 
@@ -43,7 +43,7 @@ impl RWLockSide {
 
     /// Gives it back. Raises `RuntimeError` when the caller does not hold it in this way.
     fn release(&self, py: Python<'_>) -> PyResult<()> {
-        self.give_back(py)
+        self.give_back(py, Actor::Thread)
     }
 
     /// Whether anybody holds it in this way.
@@ -62,7 +62,7 @@ impl RWLockSide {
         _error: &Bound<'_, PyAny>,
         _traceback: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        self.give_back(py)
+        self.give_back(py, Actor::Thread)
     }
 
     /// `acquire` for coroutines: what it takes belongs to the task. Waits at most `timeout` seconds (None: for ever).
@@ -81,7 +81,7 @@ impl RWLockSide {
         _error: &Bound<'py, PyAny>,
         _traceback: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.give_back(kind.py())?;
+        self.give_back(kind.py(), Actor::Task)?;
         Ready::nothing(kind.py())
     }
 

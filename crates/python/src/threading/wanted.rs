@@ -75,11 +75,11 @@ impl<W: Waitable> Waitable for Wanted<W> {
         self.what.pass_on(waiter)
     }
 
-    /// A task must act, and so must the thread that its loop runs in: while that one is blocked, the task can't go on.
+    /// A task must act, and so must the thread that is blocked in a step of its loop, if one is.
     fn holders(&self, waiter: Owner, visit: &mut dyn FnMut(Owner)) {
         self.what.holders(waiter, &mut |holder| {
             visit(holder);
-            if let Some(thread) = tasks::thread_of(holder) {
+            if let Some(thread) = tasks::blocked_with(holder) {
                 visit(thread);
             }
         });

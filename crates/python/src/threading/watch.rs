@@ -8,6 +8,7 @@
 //! those who wake others, know nothing of all this.
 
 use super::deadlock::{self, Paused};
+use super::tasks::InLoop;
 use super::wanted::Wanted;
 use crate::ffi;
 use crate::interpreter::{self, Naps, names};
@@ -35,6 +36,8 @@ pub(crate) struct Watch<W> {
     suspicion: Option<Suspicion>,
     /// What the last look saw, if it looked as if nobody could end the wait.
     seen: Option<Py<PyAny>>,
+    /// While the wait is noted, at least: the graph asks it.
+    in_loop: Option<InLoop>,
 }
 
 impl<W: Waitable + 'static> Watch<W> {
@@ -42,7 +45,7 @@ impl<W: Waitable + 'static> Watch<W> {
     pub(crate) fn new(waiter: &Arc<Waiter>, wanted: &Arc<Wanted<W>>, ends_by_itself: bool) -> Self {
         let timed = ends_by_itself || task_deadline().get().is_some();
         let (waiter, wanted) = (Arc::clone(waiter), Arc::clone(wanted));
-        Self { waiter, wanted, timed, suspicion: None, seen: None }
+        Self { waiter, wanted, timed, suspicion: None, seen: None, in_loop: None }
     }
 
     fn waits_for(&self) -> Arc<dyn Waitable> {
@@ -53,6 +56,9 @@ impl<W: Waitable + 'static> Watch<W> {
     /// error for. A suspicion is told once a wait, and again when it has proved to last.
     pub(crate) fn note(&mut self, py: Python<'_>, naps: &Naps) -> PyResult<Registration> {
         let graph = Graph::of_process();
+        // The one that is said already would have the last word.
+        drop(self.in_loop.take());
+        self.in_loop = InLoop::of_current_thread(py)?;
         match graph.begin(&self.waiter, self.waits_for(), self.timed) {
             Ok(noted) => Ok(noted),
             Err(cycle) => {
