@@ -361,7 +361,8 @@ class Barrier:
     def wait(self, timeout: float | None = None) -> int:
         """Waits until all parties have come. Returns this one's number among them, from 0 to one less than the parties.
 
-        It waits at most `timeout` seconds (None: those of the barrier).
+        It waits at most `timeout` seconds (None: those of the barrier) for the others to come; once they have, it waits for the
+        action to end.
         Raises `BrokenBarrierError` when the barrier is broken, or is broken or reset meanwhile; a wait that times out breaks it.
         """  # noqa: E501
     def reset(self) -> None:

@@ -28,7 +28,7 @@ impl Error for Broken {}
 /// Lets a fixed number of parties go on together, again and again.
 ///
 /// Who waits gives up by [`Waitable::abandon`] on its [`Place`], which breaks the barrier for everybody until it is
-/// [`reset`](Self::reset). After a fork, a child finds nobody waiting, and the barrier broken or not as it was.
+/// [`reset`](Self::reset). Once the last one has come, it can't: the others are in for the end of its turn. After a fork, a child finds nobody waiting, and the barrier broken or not as it was.
 ///
 /// ```
 /// use raddle_sync::{Arrival, Barrier};
@@ -38,7 +38,7 @@ impl Error for Broken {}
 /// let Ok(Arrival::Waits(first)) = barrier.arrive() else { panic!("one is missing") };
 /// let Ok(Arrival::Last(turn)) = barrier.arrive() else { panic!("all are there") };
 /// // Here the last one may do something before the others go on.
-/// assert_eq!(turn.pass(), Ok(1));
+/// assert_eq!(turn.pass(), 1);
 /// assert_eq!(first.outcome(), Some(Ok(0)));
 /// ```
 pub struct Barrier {
@@ -62,11 +62,13 @@ impl Current {
 }
 
 const OPEN: u32 = 0;
-const PASSED: u32 = 1;
-const BROKEN: u32 = 2;
+/// All have come, and the last one has its turn.
+const COMPLETE: u32 = 1;
+const PASSED: u32 = 2;
+const BROKEN: u32 = 3;
 
 struct Generation {
-    /// [`OPEN`], then once [`PASSED`] or [`BROKEN`].
+    /// [`OPEN`]; [`COMPLETE`] perhaps; then once [`PASSED`] or [`BROKEN`].
     outcome: AtomicU32,
     over: Event,
 }
@@ -78,14 +80,14 @@ impl Default for Generation {
 }
 
 impl Generation {
-    /// False when it had been decided already.
-    fn decide(&self, outcome: u32) -> bool {
-        self.outcome.compare_exchange(OPEN, outcome, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    /// False when it is not in this state any more.
+    fn go_on(&self, from: u32, to: u32) -> bool {
+        self.outcome.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     fn outcome(&self, index: u32) -> Option<Result<u32, Broken>> {
         match self.outcome.load(Ordering::Acquire) {
-            OPEN => None,
+            OPEN | COMPLETE => None,
             PASSED => Some(Ok(index)),
             _ => Some(Err(Broken)),
         }
@@ -128,7 +130,10 @@ impl Barrier {
         current.arrived += 1;
         let barrier = Arc::clone(self);
         Ok(if current.arrived == self.parties {
-            Arrival::Last(Turn { barrier, generation: current.next(), index })
+            let generation = current.next();
+            let complete = generation.go_on(OPEN, COMPLETE);
+            debug_assert!(complete, "a round that is over is not the current one");
+            Arrival::Last(Turn { barrier, generation, index })
         } else {
             Arrival::Waits(Place { barrier, generation: Arc::clone(&current.generation), index })
         })
@@ -150,23 +155,23 @@ impl Barrier {
             let mut current = self.current.lock();
             self.broken.store(broken, Ordering::Release);
             let old = current.next();
-            old.decide(BROKEN);
+            old.go_on(OPEN, BROKEN);
             old
         };
         old.over.set();
     }
 
-    /// Ends a round, and the barrier with it; false when the round was over already.
-    fn fail(&self, generation: &Generation) -> bool {
+    /// Ends a round, and the barrier with it; false when the round is not in this state any more.
+    fn fail(&self, generation: &Generation, state: u32) -> bool {
         let current = {
             let mut current = self.current.lock();
-            if !generation.decide(BROKEN) {
+            if !generation.go_on(state, BROKEN) {
                 return false;
             }
             self.broken.store(true, Ordering::Release);
             // The same round, or the next one while the last to arrive had its turn.
             let current = current.next();
-            current.decide(BROKEN);
+            current.go_on(OPEN, BROKEN);
             current
         };
         generation.over.set();
@@ -194,6 +199,9 @@ impl Barrier {
 }
 
 /// One who waits for the others. To wait is to wait for the round's end; [`outcome`](Self::outcome) then tells how it ended.
+///
+/// To abandon the wait breaks the barrier, but not when all have come: then the outcome is still open after it, and to be waited
+/// for.
 #[must_use = "the others count on it"]
 pub struct Place {
     barrier: Arc<Barrier>,
@@ -227,7 +235,10 @@ impl Waitable for Place {
     }
 
     fn abandon(&self, waiter: &Arc<Waiter>) -> bool {
-        self.generation.over.abandon(waiter) || !self.barrier.fail(&self.generation)
+        if self.generation.over.abandon(waiter) {
+            return true;
+        }
+        !self.barrier.fail(&self.generation, OPEN) && self.outcome().is_some()
     }
 }
 
@@ -247,25 +258,19 @@ pub struct Turn {
 
 impl Turn {
     /// Lets everybody go on, and returns this one's index.
-    ///
-    /// # Errors
-    ///
-    /// [`Broken`] when somebody gave up meanwhile.
-    pub fn pass(self) -> Result<u32, Broken> {
-        let passed = self.generation.decide(PASSED);
-        if passed {
-            self.generation.over.set();
-            Ok(self.index)
-        } else {
-            Err(Broken)
-        }
+    #[expect(clippy::must_use_candidate, reason = "the index is an aside")]
+    pub fn pass(self) -> u32 {
+        let passed = self.generation.go_on(COMPLETE, PASSED);
+        debug_assert!(passed, "nobody else decides it by now");
+        self.generation.over.set();
+        self.index
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
         if self.generation.outcome(self.index).is_none() {
-            self.barrier.fail(&self.generation);
+            self.barrier.fail(&self.generation, COMPLETE);
         }
     }
 }
@@ -313,7 +318,7 @@ mod tests {
         let waiter = Waiter::thread(Owner::thread(1));
         let first = place(&barrier);
         assert!(!first.attempt(&waiter));
-        assert_eq!(turn(&barrier).pass(), Ok(1));
+        assert_eq!(turn(&barrier).pass(), 1);
         let second = place(&barrier);
         assert_eq!((barrier.waiting(), second.outcome()), (1, None));
         assert!(first.attempt(&waiter));
@@ -342,7 +347,7 @@ mod tests {
         assert!(!first.attempt(&waiter) && !first.withdraw(&waiter));
         assert_eq!((barrier.waiting(), barrier.is_broken()), (0, false));
         let second = place(&barrier);
-        assert_eq!(turn(&barrier).pass(), Ok(1));
+        assert_eq!(turn(&barrier).pass(), 1);
         assert!(second.withdraw(&waiter), "too late");
     }
 
@@ -356,16 +361,29 @@ mod tests {
     }
 
     #[test]
-    fn one_who_gives_up_during_the_turn_breaks_it_for_those_who_came_since() {
+    fn nobody_gives_up_once_all_have_come() {
         let barrier = Arc::new(Barrier::new(3));
         let waiters = [1, 2, 3].map(|number| Waiter::thread(Owner::thread(number)));
         let (first, second) = (place(&barrier), place(&barrier));
         let turn = turn(&barrier);
         let next = place(&barrier);
         assert!(!first.attempt(&waiters[0]) && !second.attempt(&waiters[1]) && !next.attempt(&waiters[2]));
-        assert!(!first.abandon(&waiters[0]));
-        assert!(second.attempt(&waiters[1]) && next.attempt(&waiters[2]));
-        assert_eq!((turn.pass(), next.outcome()), (Err(Broken), Some(Err(Broken))));
+        assert!(!first.abandon(&waiters[0]) && !barrier.is_broken());
+        assert_eq!(first.outcome(), None);
+        assert!(!first.attempt(&waiters[0]), "it waits on");
+        assert_eq!(turn.pass(), 2);
+        assert!(first.attempt(&waiters[0]) && second.attempt(&waiters[1]) && !next.attempt(&waiters[2]));
+        assert_eq!((first.outcome(), second.outcome(), next.outcome()), (Some(Ok(0)), Some(Ok(1)), None));
+    }
+
+    #[test]
+    fn a_turn_that_fails_breaks_it_for_those_who_came_since() {
+        let barrier = Arc::new(Barrier::new(2));
+        let first = place(&barrier);
+        let turn = turn(&barrier);
+        let next = place(&barrier);
+        drop(turn);
+        assert_eq!((first.outcome(), next.outcome()), (Some(Err(Broken)), Some(Err(Broken))));
     }
 
     #[test]
@@ -389,9 +407,12 @@ mod models {
     /// Arrives and waits for the end of the round.
     fn meet(number: u64, barrier: &Arc<Barrier>, gives_up: bool) -> Result<u32, Broken> {
         match barrier.arrive()? {
-            Arrival::Last(turn) => turn.pass(),
+            Arrival::Last(turn) => Ok(turn.pass()),
             Arrival::Waits(place) => {
                 wait(number, &place, gives_up);
+                if place.outcome().is_none() {
+                    wait(number, &place, false);
+                }
                 place.outcome().expect("it passed, or this one has broken it")
             }
         }

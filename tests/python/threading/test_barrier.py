@@ -5,13 +5,14 @@ from __future__ import annotations
 import gc
 import re
 import threading as stdlib
+import time
 import weakref
 from typing import Any
 
 import pytest
 
 from raddle.threading import Barrier, BrokenBarrierError
-from tests.python.futures.support import LONG, run_program, until
+from tests.python.futures.support import LONG, Gate, run_program, until
 from tests.python.threading.support import Running, signal_in_the_wait
 
 
@@ -133,6 +134,34 @@ def test_it_goes_away_with_its_action() -> None:
     reference = weakref.ref(Meeting().barrier)
     gc.collect()
     assert reference() is None
+
+
+def test_one_whose_action_is_its_own_method_goes_away() -> None:
+    class Meeting(Barrier):
+        def __init__(self) -> None:
+            super().__init__(1, self.act)
+
+        def act(self) -> None: ...
+
+    for _ in range(10):
+        assert Meeting().wait() == 0
+    gc.collect()
+    # Not by weak references: the collector clears them before it tries to free what they refer to.
+    assert [type(thing) for thing in gc.get_objects()].count(Meeting) == 0
+
+
+def test_once_all_have_come_the_time_is_up_to_the_action() -> None:
+    gate = Gate()
+    barrier = Barrier(2, gate)
+    first = Running(barrier.wait, 0.1)
+    until(lambda: barrier.n_waiting)
+    last = Running(barrier.wait)
+    gate.await_entry()
+    time.sleep(0.2)
+    assert first.thread.is_alive()
+    assert not barrier.broken
+    gate.open()
+    assert (first.result(), last.result()) == (0, 1)
 
 
 def test_ctrl_c_takes_one_away_and_leaves_it_whole() -> None:

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 use raddle_sync::barrier::Place;
-use raddle_sync::{Arrival, Barrier as Core, Waitable, Waiter, Woken};
+use raddle_sync::{Arrival, Barrier as Core, Mutex, Waitable, Waiter, Woken};
 use std::sync::Arc;
 
 /// A meeting point for `parties` threads: nobody goes on before all have come, again and again.
@@ -24,7 +24,8 @@ pub(crate) struct Barrier {
 
 struct Parts {
     core: Arc<Core>,
-    action: Option<Py<PyAny>>,
+    /// Until the garbage collector takes it away.
+    action: Mutex<Option<Py<PyAny>>>,
     timeout: Option<f64>,
 }
 
@@ -67,13 +68,14 @@ impl Barrier {
         }
         let parties = u32::try_from(parties)
             .map_err(|_| PyValueError::new_err(format!("parties must be <= {}", u32::MAX)))?;
-        self.made.make(Parts { core: Arc::new(Core::new(parties)), action, timeout });
+        self.made.make(Parts { core: Arc::new(Core::new(parties)), action: Mutex::new(action), timeout });
         Ok(())
     }
 
     /// Waits until all parties have come. Returns this one's number among them, from 0 to one less than the parties.
     ///
-    /// It waits at most `timeout` seconds (None: those of the barrier).
+    /// It waits at most `timeout` seconds (None: those of the barrier) for the others to come; once they have, it waits for the
+    /// action to end.
     /// Raises `BrokenBarrierError` when the barrier is broken, or is broken or reset meanwhile; a wait that times out breaks it.
     #[pyo3(signature = (timeout = None))]
     fn wait(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<u32> {
@@ -83,15 +85,20 @@ impl Barrier {
         let outcome = match core.arrive() {
             Err(broken) => Err(broken),
             Ok(Arrival::Last(turn)) => {
+                let action = action.lock().as_ref().map(|action| action.clone_ref(py));
                 if let Some(action) = action {
                     ffi::invoke(action.bind(py), ())?;
                 }
-                turn.pass()
+                Ok(turn.pass())
             }
             Ok(Arrival::Waits(place)) => {
                 let place = Arc::new(place);
                 wait::block(slf.as_any(), Guest(Arc::clone(&place)), patience.deadline())?;
-                place.outcome().expect("it was decided, if not by others then by this one's deadline")
+                if place.outcome().is_none() {
+                    // All have come in time, and the last one acts.
+                    wait::block(slf.as_any(), Guest(Arc::clone(&place)), None)?;
+                }
+                place.outcome().expect("the last one has decided it, if not this one's deadline")
             }
         };
         outcome.map_err(|_| Self::broken_error(py))
@@ -138,6 +145,14 @@ impl Barrier {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        self.made.iter().try_for_each(|parts| visit.call(&parts.action))
+        self.made.iter().try_for_each(|parts| visit.call(&*parts.action.lock()))
+    }
+
+    fn __clear__(&self) {
+        for parts in self.made.iter() {
+            // Dropped after the lock is free: whatever runs then may be the user's code.
+            let action = parts.action.lock().take();
+            drop(action);
+        }
     }
 }
