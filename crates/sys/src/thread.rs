@@ -16,6 +16,8 @@ pub fn is_main() -> bool {
     match ANSWER.get() {
         Some((since, answer)) if since == epoch => answer,
         _ => {
+            // Without it the epoch would be the same in a child, and so would the answer.
+            fork::watch();
             // SAFETY: both calls take nothing and can't fail.
             let answer = unsafe { libc::gettid() == libc::getpid() };
             ANSWER.set(Some((epoch, answer)));
