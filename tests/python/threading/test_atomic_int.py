@@ -75,6 +75,27 @@ def test_it_takes_integers_only(value: Any) -> None:
         AtomicInt().add(value)
 
 
+def test_it_compares_by_the_value_of_the_moment() -> None:
+    number = AtomicInt(5)
+    assert number == 5 == number
+    assert number == AtomicInt(5) == 5.0
+    assert number != 6
+    assert 4 < number < 5.5
+    assert AtomicInt(5) <= number <= 2**100
+    assert number >= AtomicInt(-1)
+    number += 1
+    assert number == 6
+    assert number != "6"
+    assert number is not None
+    with pytest.raises(TypeError):
+        assert number < "7"  # type: ignore[operator]
+
+
+def test_it_has_no_hash() -> None:
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(AtomicInt())
+
+
 @pytest.mark.parametrize("threads", [1, 100])
 def test_many_threads_count_right(threads: int) -> None:
     number, most = AtomicInt(), AtomicInt()

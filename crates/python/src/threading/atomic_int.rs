@@ -2,6 +2,8 @@
 
 use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
+use pyo3::pyclass::CompareOp;
+use pyo3::types::{PyFloat, PyInt};
 use std::sync::atomic::{AtomicI64, Ordering};
 
 /// An integer that any number of threads may change at once, without a lock. It has 64 bits, with a sign: what would not fit
@@ -9,7 +11,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 ///
 /// What changes it returns the value before. `number += n` and `number -= n` change it too, for all who share it; as always, a
 /// function that does so to a variable from outside has to declare it `global` or `nonlocal`. It is no number itself: what is
-/// compared, formatted or calculated with is `number.load()`.
+/// formatted or calculated with is `number.load()`. It compares with numbers and others of its kind by the value of the moment,
+/// which has no hash: it can be no key of a dictionary.
 #[pyclass(frozen, weakref, module = "raddle.threading")]
 pub(crate) struct AtomicInt {
     value: AtomicI64,
@@ -118,6 +121,23 @@ impl AtomicInt {
 
     fn __bool__(&self) -> bool {
         self.load() != 0
+    }
+
+    /// Not the value that it has later: so there is no hash.
+    fn __richcmp__<'py>(
+        &self,
+        other: &Bound<'py, PyAny>,
+        operator: CompareOp,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = other.py();
+        let value = self.load().into_pyobject(py)?;
+        if let Ok(number) = other.cast::<Self>() {
+            return value.rich_compare(number.get().load(), operator);
+        }
+        if other.is_instance_of::<PyInt>() || other.is_instance_of::<PyFloat>() {
+            return value.rich_compare(other, operator);
+        }
+        Ok(py.NotImplemented().into_bound(py))
     }
 
     fn __repr__(&self) -> String {
