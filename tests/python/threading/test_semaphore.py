@@ -105,6 +105,21 @@ def test_a_subclass_may_take_arguments_of_its_own(kind: type[Semaphore]) -> None
     assert (pool.name, pool._value) == ("others", 3)
 
 
+def test_with_calls_the_release_of_a_subclass(kind: type[Semaphore]) -> None:
+    class Counting(kind):  # type: ignore[misc, valid-type]
+        releases = 0
+
+        def release(self, n: int = 1) -> None:
+            self.releases += 1
+            super().release(n)
+
+    counting = Counting()
+    for _ in range(3):
+        with counting:
+            assert counting._value == 0
+    assert (counting.releases, counting._value) == (3, 1)
+
+
 def test_it_says_so_when_it_was_not_initialized(kind: type[Semaphore]) -> None:
     class Forgetful(kind):  # type: ignore[misc, valid-type]
         def __init__(self) -> None:

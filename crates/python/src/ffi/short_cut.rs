@@ -52,6 +52,12 @@ pub(crate) trait ShortCut {
 
     const TAKES: Takes;
 
+    /// Whether it is the way for instances of `class`, which may be a subclass.
+    #[inline]
+    fn serves(_class: &Bound<'_, PyType>) -> bool {
+        true
+    }
+
     /// None when it has to go the long way, as if nothing had happened. The argument is there if it takes one. Must not panic.
     fn run(object: &Self::Class, argument: Option<&Bound<'_, PyAny>>, py: Python<'_>) -> Option<Answer>;
 
@@ -60,9 +66,10 @@ pub(crate) trait ShortCut {
 }
 
 /// Defines short ways, and `prepare(py)`, which is to be called when the module is made: for each method a name of its own,
-/// its class, its name in Python, what it takes, and the short way as a function of the object, the argument and `py`.
+/// its class, its name in Python, what it takes, and the short way as a function of the object, the argument and `py`. `only`
+/// tells for which classes it is the way, where a subclass may have another.
 macro_rules! short_cuts {
-    ($($short:ident: $class:ident $name:literal $takes:ident => $run:expr;)*) => {
+    ($($short:ident: $class:ident $name:literal $takes:ident $(only $serves:path)? => $run:expr;)*) => {
         $(
             struct $short;
 
@@ -70,6 +77,13 @@ macro_rules! short_cuts {
                 type Class = $class;
                 const NAME: &'static str = $name;
                 const TAKES: $crate::ffi::short_cut::Takes = $crate::ffi::short_cut::Takes::$takes;
+
+                $(
+                    #[inline]
+                    fn serves(class: &pyo3::Bound<'_, pyo3::types::PyType>) -> bool {
+                        $serves(class)
+                    }
+                )?
 
                 #[inline]
                 fn run(
@@ -116,7 +130,12 @@ unsafe fn answer<S: ShortCut>(
         let py = Python::assume_attached();
         let object = Borrowed::from_ptr(py, object);
         let argument = Borrowed::from_ptr_or_opt(py, argument);
-        S::run(object.cast_unchecked::<S::Class>().get(), argument.as_deref(), py)
+        let class = Borrowed::from_ptr(py, ffi::Py_TYPE(object.as_ptr()).cast());
+        if S::serves(&class.cast_unchecked()) {
+            S::run(object.cast_unchecked::<S::Class>().get(), argument.as_deref(), py)
+        } else {
+            None
+        }
     };
     answer.map_or(std::ptr::null_mut(), Answer::into_ptr)
 }

@@ -10,7 +10,7 @@ use crate::ffi;
 use crate::interpreter::names;
 use pyo3::exceptions::{PyDeprecationWarning, PyRuntimeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyTuple, PyType};
 use pyo3::{PyTraverseError, PyVisit};
 use raddle_sync::{Moment, Notifier, Owner, Waitable, Waiter, Woken};
 use std::sync::Arc;
@@ -22,6 +22,12 @@ use std::sync::Arc;
 pub(crate) struct Condition {
     made: Made<ConditionLock>,
     pub(crate) changed: Arc<Notifier>,
+}
+
+/// Whether its methods are the ones that stand here.
+#[inline]
+pub(super) fn is_plain(class: &Bound<'_, PyType>) -> bool {
+    class.is(class.py().get_type::<Condition>())
 }
 
 impl Condition {
@@ -120,7 +126,7 @@ impl Condition {
 
     /// `self.wait(timeout)`, which a subclass may have replaced.
     fn call_wait(slf: &Bound<'_, Self>, deadline: Option<Moment>) -> PyResult<()> {
-        if slf.get_type().is(slf.py().get_type::<Self>()) {
+        if is_plain(&slf.get_type()) {
             Self::sleep(slf, deadline)?;
         } else {
             ffi::invoke(&slf.getattr("wait")?, (deadline.map(timeout::seconds_until),))?;
@@ -230,8 +236,12 @@ impl Condition {
     /// Notifies all who wait.
     ///
     /// Raises `RuntimeError` when the caller does not hold the lock.
-    fn notify_all(&self, py: Python<'_>) -> PyResult<()> {
-        self.tell(py, usize::MAX)
+    fn notify_all(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let this = slf.get();
+        if is_plain(&slf.get_type()) {
+            return this.tell(slf.py(), usize::MAX);
+        }
+        ffi::invoke(&slf.getattr("notify")?, (this.changed.waiters(),)).map(drop)
     }
 
     /// Deprecated: `notify_all`.

@@ -5,9 +5,10 @@ use super::made::Made;
 use super::naming::name_and_place;
 use super::timeout::{Patience, truth};
 use super::wait;
+use crate::ffi;
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyTuple, PyType};
 use pyo3::{PyTraverseError, PyVisit};
 use raddle_sync::{Semaphore as Core, Waitable};
 use std::sync::Arc;
@@ -18,6 +19,13 @@ use std::sync::Arc;
 #[pyclass(frozen, subclass, dict, weakref, module = "raddle.threading")]
 pub(crate) struct Semaphore {
     made: Made<Arc<Core>>,
+}
+
+/// Whether its methods are the ones that stand here.
+#[inline]
+pub(super) fn is_plain(class: &Bound<'_, PyType>) -> bool {
+    let py = class.py();
+    class.is(py.get_type::<Semaphore>()) || class.is(py.get_type::<BoundedSemaphore>())
 }
 
 impl Semaphore {
@@ -116,13 +124,17 @@ impl Semaphore {
         Self::take(slf, Patience::Until(None))
     }
 
+    /// Calls a subclass's `release`, as the stdlib's does; `__enter__` is the class's own `acquire` there, too.
     fn __exit__(
-        &self,
+        slf: &Bound<'_, Self>,
         _kind: &Bound<'_, PyAny>,
         _error: &Bound<'_, PyAny>,
         _traceback: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        self.give_back(1)
+        if is_plain(&slf.get_type()) {
+            return slf.get().give_back(1);
+        }
+        ffi::invoke(&slf.getattr("release")?, ()).map(drop)
     }
 
     /// `acquire` for coroutines: waits at most `timeout` seconds (None: for ever).
@@ -136,12 +148,12 @@ impl Semaphore {
     }
 
     fn __aexit__<'py>(
-        &self,
+        slf: &Bound<'py, Self>,
         kind: &Bound<'py, PyAny>,
-        _error: &Bound<'py, PyAny>,
-        _traceback: &Bound<'py, PyAny>,
+        error: &Bound<'py, PyAny>,
+        traceback: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.give_back(1)?;
+        Self::__exit__(slf, kind, error, traceback)?;
         Ready::nothing(kind.py())
     }
 

@@ -1,10 +1,10 @@
 //! The short ways of primitives that nobody else wants at the moment: one atomic operation, and no more around it than must be.
 
-use super::condition::Condition;
+use super::condition::{self, Condition};
 use super::event::Event;
 use super::lock::Lock;
 use super::rlock::RLock;
-use super::semaphore::Semaphore;
+use super::semaphore::{self, Semaphore};
 use crate::ffi::short_cut::{Answer, short_cuts};
 
 fn yes(done: bool) -> Option<Answer> {
@@ -28,10 +28,10 @@ short_cuts! {
     ConditionRelease: Condition "release" Nothing => |condition: &Condition, _, _| nothing(condition.release_at_once());
     ConditionExit: Condition "__exit__" Whatever => |condition: &Condition, _, _| nothing(condition.release_at_once());
     ConditionNotify: Condition "notify" Nothing => |condition: &Condition, _, _| nothing(condition.notify_at_once(1));
-    ConditionNotifyAll: Condition "notify_all" Nothing => |condition: &Condition, _, _| nothing(condition.notify_at_once(usize::MAX));
+    ConditionNotifyAll: Condition "notify_all" Nothing only condition::is_plain => |condition: &Condition, _, _| nothing(condition.notify_at_once(usize::MAX));
     SemaphoreAcquire: Semaphore "acquire" Nothing => |semaphore: &Semaphore, _, _| yes(semaphore.acquire_at_once());
     SemaphoreEnter: Semaphore "__enter__" Nothing => |semaphore: &Semaphore, _, _| yes(semaphore.acquire_at_once());
     SemaphoreRelease: Semaphore "release" Nothing => |semaphore: &Semaphore, _, _| nothing(semaphore.release_at_once());
-    SemaphoreExit: Semaphore "__exit__" Whatever => |semaphore: &Semaphore, _, _| nothing(semaphore.release_at_once());
+    SemaphoreExit: Semaphore "__exit__" Whatever only semaphore::is_plain => |semaphore: &Semaphore, _, _| nothing(semaphore.release_at_once());
     EventWait: Event "wait" Nothing => |event: &Event, _, _| yes(event.core.is_set());
 }
