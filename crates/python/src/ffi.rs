@@ -21,6 +21,8 @@ unsafe extern "C-unwind" {
     ) -> *mut ffi::PyObject;
     fn PyIter_Next(iterator: *mut ffi::PyObject) -> *mut ffi::PyObject;
     fn PyObject_RichCompareBool(one: *mut ffi::PyObject, other: *mut ffi::PyObject, operator: i32) -> i32;
+    #[cfg(not(Py_3_13))]
+    fn _Py_IsFinalizing() -> i32;
     /// Takes arguments up to a null pointer.
     fn PyObject_CallFunctionObjArgs(callable: *mut ffi::PyObject, ...) -> *mut ffi::PyObject;
 }
@@ -194,6 +196,17 @@ impl Constructor {
             Bound::from_owned_ptr_or_err(py, instance)
         }
     }
+}
+
+/// Whether the interpreter is being finalized: `sys.is_finalizing()`, but it can't fail.
+pub(crate) fn is_finalizing(_py: Python<'_>) -> bool {
+    #[cfg(Py_3_13)]
+    use ffi::Py_IsFinalizing as ask;
+    // The same function by the name that it had before.
+    #[cfg(not(Py_3_13))]
+    use _Py_IsFinalizing as ask;
+    // SAFETY: takes nothing, and looks at one variable.
+    unsafe { ask() != 0 }
 }
 
 /// Sets or deletes an attribute as `object` does.

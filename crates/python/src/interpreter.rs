@@ -50,8 +50,8 @@ pub(crate) struct Names {
     pub(crate) enter_async: Py<PyAny>,
     pub(crate) wait_notified: Py<PyAny>,
     pub(crate) wait_until: Py<PyAny>,
-    /// `finalization_error() -> BaseException | None`: what to raise instead of waiting when the interpreter is being finalized.
-    pub(crate) finalization_error: Py<PyAny>,
+    /// What is raised instead of waiting for ever when the interpreter is being finalized.
+    pub(crate) finalization_error: Py<PyType>,
 }
 
 static NAMES: PyOnceLock<Names> = PyOnceLock::new();
@@ -92,7 +92,7 @@ pub(crate) fn bind(namespace: &Bound<'_, PyAny>) -> PyResult<()> {
         enter_async: namespace.getattr("enter_async")?.unbind(),
         wait_notified: namespace.getattr("wait_notified")?.unbind(),
         wait_until: namespace.getattr("wait_until")?.unbind(),
-        finalization_error: namespace.getattr("finalization_error")?.unbind(),
+        finalization_error: class("FinalizationError")?,
     };
     // A second import (a reload) keeps the first classes: futures that exist are instances of them.
     let _ = NAMES.set(py, names);

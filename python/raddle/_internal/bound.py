@@ -7,7 +7,6 @@ import builtins
 import sys
 import threading
 import traceback
-from collections.abc import Callable
 from concurrent.futures import CancelledError, InvalidStateError, TimeoutError, _base
 from concurrent.futures import Future as StdlibFuture
 from concurrent.futures.thread import BrokenThreadPool
@@ -31,6 +30,7 @@ __all__ = [
     "CancelledError",
     "DependencyFailed",
     "ExecutorFull",
+    "FinalizationError",
     "ForkError",
     "Future",
     "InvalidStateError",
@@ -41,7 +41,6 @@ __all__ = [
     "current_task",
     "describe_stack",
     "enter_async",
-    "finalization_error",
     "log_callback_error",
     "report_deadlock",
     "ring",
@@ -59,20 +58,8 @@ def threads_are_starting() -> bool:
     return sys.version_info < (3, 12) and bool(threading._limbo)  # type: ignore[attr-defined]
 
 
-_FinalizationError: type[RuntimeError] = getattr(builtins, "PythonFinalizationError", RuntimeError)
-
-
-def finalization_error(
-    # Modules may have lost their names when it is called.
-    is_finalizing: Callable[[], bool] = sys.is_finalizing,
-    error: type[RuntimeError] = _FinalizationError,
-) -> RuntimeError | None:
-    """Return what a wait raises while the interpreter is finalized, when no other thread can end it; None before."""
-    return (
-        error("cannot wait at interpreter finalization, when no other thread runs")
-        if is_finalizing()
-        else None
-    )
+FinalizationError: type[RuntimeError] = getattr(builtins, "PythonFinalizationError", RuntimeError)
+"""What an untimed wait raises while the interpreter is finalized, when no other thread can end it."""
 
 
 def checkpoint() -> None:

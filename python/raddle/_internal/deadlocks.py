@@ -81,7 +81,10 @@ def track(on: bool) -> bool:
 
 
 def report_deadlock(
-    members: list[tuple[int, asyncio.Task[Any] | None, object]], presumed: bool, lasting: bool
+    members: list[tuple[int, asyncio.Task[Any] | None, object]],
+    presumed: bool,
+    lasting: bool,
+    returns: bool,
 ) -> BaseException | None:
     """Tell of a deadlock that the calling thread has closed.
 
@@ -91,6 +94,8 @@ def report_deadlock(
         presumed: somebody outside could break the circle.
         lasting: nobody has for half a second or more. A thread that takes its own lock again to wait until another one
             releases it is no deadlock, and mostly over by then.
+        returns: the calling thread takes back a condition's lock after its wait. It has to have it, whatever comes, so
+            it is warned at most; another member may be the one that gets the error.
 
     Returns:
         The exception to raise, or None to wait on.
@@ -99,12 +104,17 @@ def report_deadlock(
         return None
     frames, holds = current_frames(), current_holds()
     told = []
-    for index, (ident, task, wants) in enumerate(members):
-        wanted_of_it = members[index - 1][2]
-        told.append(standing(ident, task, wants, frames=frames, holds=holds, also=[wanted_of_it]))
+    try:
+        for index, (ident, task, wants) in enumerate(members):
+            wanted_of_it = members[index - 1][2]
+            told.append(standing(ident, task, wants, frames=frames, holds=holds, also=[wanted_of_it]))
+    finally:
+        frames.clear()
+    if returns:
+        return _warn(told, _RETURNS)
     if not presumed or _policy == "raise":
         return DeadlockError(_message(told, "would close"), tuple(told))
-    return _warn(told)
+    return _warn(told, _PRESUMED)
 
 
 def _message(members: list[Standing], closes: str) -> str:
@@ -115,7 +125,11 @@ def _message(members: list[Standing], closes: str) -> str:
     return "\n".join([first, *(line for member in members for line in describe(member))])
 
 
-def _warn(members: list[Standing]) -> DeadlockWarning | None:
+_PRESUMED = "(A Lock may be released by any thread: see raddle.threading.deadlock_policy.)"
+_RETURNS = "(A wait on a condition ends with the lock held: this thread goes on waiting for it.)"
+
+
+def _warn(members: list[Standing], remark: str) -> DeadlockWarning | None:
     """Warn of a circle that has not been warned of; returns the warning if the user has made it an error."""
     circle = frozenset((_number(member), member.where) for member in members)
     if circle in _warned:
@@ -123,7 +137,7 @@ def _warn(members: list[Standing]) -> DeadlockWarning | None:
     _warned.append(circle)
     parts = [f"this may be a deadlock: {_message(members, 'closes')}"]
     parts += [f"Stack of {member.name!r}:\n{show_stack(member.stack)}" for member in members]
-    parts.append("(A Lock may be released by any thread: see raddle.threading.deadlock_policy.)")
+    parts.append(remark)
     innermost = members[0].stack[-1] if members[0].stack else None
     filename, line = (innermost.filename, innermost.lineno) if innermost else ("<unknown>", None)
     try:

@@ -61,6 +61,9 @@ class DeadlockError(RuntimeError):
     Raised in one of them, the one whose call came last; the others go on waiting for what it holds. The message says
     who holds what, wants what, and stands where.
 
+    It is never raised in a thread that takes back a condition's lock at the end of a wait, which has to have it: such a
+    thread is warned and waits on, and another one of the circle gets the error when it next looks around.
+
         >>> from raddle import threading
         >>> lock, errors = threading.RLock(), []
         >>> def keeping_the_error(call):
@@ -92,9 +95,10 @@ class DeadlockError(RuntimeError):
 
 
 class DeadlockWarning(RuntimeWarning):
-    """What may be a deadlock: a circle as of `DeadlockError` that somebody outside could break.
+    """What may be a deadlock: a circle as of `DeadlockError` that somebody could break.
 
-    There is a plain `Lock` in it, which any thread may release.
+    There is a plain `Lock` in it, which any thread may release; or the thread that is warned takes back a condition's
+    lock, and another one may give way.
     """
 
 

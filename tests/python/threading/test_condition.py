@@ -8,14 +8,16 @@ import re
 import signal
 import threading as stdlib
 import time
+import warnings
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from raddle import TaskTimeout, ThreadPoolExecutor
-from raddle.threading import Condition, DeadlockError, Lock, RLock
+from raddle._raddle import waits as raddle_waits
+from raddle.threading import Condition, DeadlockError, DeadlockWarning, Lock, RLock, RWLock, deadlock_policy
 from tests.python.futures.support import LONG, run_program, until, until_asleep
 from tests.python.threading.support import Running, handling, signal_in_the_wait
 
@@ -244,6 +246,35 @@ def test_a_lock_that_refers_to_its_condition_goes_away_too() -> None:
     assert reference() is None
 
 
+def test_one_that_is_its_own_lock_goes_away() -> None:
+    class Monitor(Condition):
+        def __init__(self) -> None:
+            self.lock = Lock()
+            super().__init__(self)  # type: ignore[arg-type]
+
+        def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+            return self.lock.acquire(blocking, timeout)
+
+        def release(self) -> None:
+            self.lock.release()
+
+        def _is_owned(self) -> bool:
+            return self.lock.locked()
+
+        _release_save = release
+        _acquire_restore = lambda self, _: self.lock.acquire()  # type: ignore[assignment]  # noqa: E731
+
+    for _ in range(10):
+        monitor = Monitor()
+        monitor.acquire()
+        assert not monitor.wait(0.001)
+        monitor.release()
+    del monitor
+    gc.collect()
+    # Not by weak references: the collector clears them before it tries to free what they refer to.
+    assert [type(thing) for thing in gc.get_objects()].count(Monitor) == 0
+
+
 def test_ctrl_c_ends_the_wait_with_the_lock_held(condition: Condition) -> None:
     with condition:
         with signal_in_the_wait(), pytest.raises(KeyboardInterrupt):
@@ -293,31 +324,79 @@ def test_what_interrupts_the_return_of_the_lock_is_raised_by_one_who_holds_it(
     assert waiting.result(), "the notification of the one who was interrupted went to the next"
 
 
-def test_a_deadlock_on_the_way_back_is_final() -> None:
-    """The lock is held by one who waits for the one who waits for the lock: one of the two must give way."""
-    condition, other, outcomes = Condition(), RLock(), []
+@pytest.mark.parametrize("make", [Lock, RLock])
+def test_a_signal_at_the_notification_is_raised_by_one_who_holds_the_lock(make: Callable[[], Any]) -> None:
+    condition = Condition(make())
 
     def notify() -> None:
+        until(lambda: condition._waiters)
         with condition:
             condition.notify()
+            # Handled only after the main thread has begun to take the lock back.
+            os.kill(os.getpid(), signal.SIGINT)
+            until_asleep(stdlib.main_thread())
+
+    with handling(signal.SIGINT, signal.default_int_handler):
+        for _ in range(20):
+            notifying = Running(notify)
+            with condition:
+                with pytest.raises(KeyboardInterrupt):
+                    condition.wait()
+                assert condition._is_owned()
+            notifying.result()
+
+
+@pytest.mark.parametrize(("make", "chosen"), [(RLock, "warn"), (Lock, "raise"), (Lock, "off")])
+def test_a_deadlock_on_the_way_back_is_for_the_others_to_break(
+    make: Callable[[], Any], chosen: Literal["warn", "raise", "off"]
+) -> None:
+    """The lock is held by one who waits for the one who waits for the lock, and can't go on without it."""
+    condition, other, outcomes = Condition(make()), make(), []
+    gives_up = stdlib.Event()
+
+    def disturb() -> None:
+        until(lambda: condition._waiters)
+        with condition:
             try:
                 with other:
                     outcomes.append("had")
             except DeadlockError:
                 outcomes.append("deadlock")
+            gives_up.wait(LONG)
+            assert condition._is_owned()
 
-    with other:
-        condition.acquire()
-        notifying = Running(notify)
-        try:
-            assert condition.wait(LONG)
-            outcomes.append("had")
-            condition.release()
-        except DeadlockError:
-            outcomes.append("deadlock")
-            assert not condition._is_owned()
-    notifying.result()
-    assert sorted(outcomes) == ["deadlock", "had"]
+    def let_go() -> None:
+        """Nobody is told: what anybody may release is released."""
+        until(lambda: len(raddle_waits()) == 2)
+        until_asleep(stdlib.main_thread())
+        other.release()
+
+    before = deadlock_policy(chosen)
+    try:
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            other.acquire()
+            disturbing = Running(disturb)
+            if chosen == "off":
+                gives_up.set()
+                letting_go = Running(let_go)
+            else:
+                letting_go = Running(lambda: until(lambda: outcomes) or gives_up.set())
+            with condition:
+                # When it ends, the lock is held by the one who waits for this thread.
+                assert not condition.wait(0.2)
+                assert condition._is_owned()
+            letting_go.result()
+            disturbing.result()
+    finally:
+        deadlock_policy(before)
+    if chosen == "off":
+        assert (outcomes, seen) == (["had"], [])
+        return
+    assert outcomes == ["deadlock"]
+    (warning,) = seen
+    assert warning.category is DeadlockWarning
+    assert "goes on waiting" in str(warning.message)
 
 
 def test_a_forked_child_can_use_it() -> None:
@@ -429,3 +508,63 @@ def test_a_program_ends_while_others_wait() -> None:
     print("end")
     """)
     assert (ended.code, ended.out, ended.err) == (0, "end\n", "")
+
+
+def test_notify_all_calls_the_notify_of_a_subclass() -> None:
+    class Counting(Condition):
+        def notify(self, n: int = 1) -> None:
+            calls.append(n)
+            super().notify(n)
+
+    calls: list[int] = []
+    counting = Counting()
+
+    def wait() -> bool:
+        with counting:
+            return counting.wait(LONG)
+
+    waiting = [Running(wait) for _ in range(3)]
+    until(lambda: len(counting._waiters) == 3)
+    with counting:
+        counting.notify_all()
+    assert all(one.result() for one in waiting)
+    assert calls == [3]
+
+
+def test_it_refuses_a_lock_that_is_shared() -> None:
+    lock = RWLock()
+    with pytest.raises(TypeError, match="readers share theirs"):
+        Condition(lock.read())
+    with Condition(lock.write()) as held:
+        assert held
+        assert lock.locked()
+    condition = Condition(lock.write())
+    with condition:
+        assert not condition.wait(0.01)
+
+
+def test_at_the_interpreters_end_only_waits_without_end_are_refused() -> None:
+    ended = run_program("""
+        import builtins
+        from raddle import threading
+
+        class Last:
+            def __init__(self):
+                self.event, self.lock, self.condition = threading.Event(), threading.Lock(), threading.Condition()
+                self.lock.acquire()
+
+            def __del__(self, print=print, error=RuntimeError):
+                print(self.event.wait(0.05), self.lock.acquire(timeout=0.05))
+                with self.condition:
+                    print(self.condition.wait(0.05))
+                for wait in (self.event.wait, self.lock.acquire):
+                    try:
+                        wait()
+                    except error as refused:
+                        print(refused)
+
+        builtins.last = Last()
+    """)
+    refused = "cannot wait at interpreter finalization, when no other thread runs"
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.splitlines() == ["False False", "False", refused, refused]

@@ -166,12 +166,12 @@ impl Condition {
 
     /// Whether somebody holds the lock: `locked` of the lock.
     fn locked<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        ffi::invoke(&self.lock()?.object(py).getattr("locked")?, ())
+        ffi::invoke(&self.lock()?.object(py)?.getattr("locked")?, ())
     }
 
     fn __enter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match self.lock()? {
-            ConditionLock::Other(_) => ffi::invoke(&self.lock()?.object(py).getattr("__enter__")?, ()),
+            ConditionLock::Other(_) => ffi::invoke(&self.lock()?.object(py)?.getattr("__enter__")?, ()),
             lock => lock.acquire(&PyTuple::empty(py), None),
         }
     }
@@ -185,7 +185,7 @@ impl Condition {
         let py = kind.py();
         match self.lock()? {
             ConditionLock::Other(_) => {
-                ffi::invoke(&self.lock()?.object(py).getattr("__exit__")?, (kind, error, traceback))
+                ffi::invoke(&self.lock()?.object(py)?.getattr("__exit__")?, (kind, error, traceback))
             }
             lock => lock.release(py),
         }
@@ -330,7 +330,7 @@ impl Condition {
     /// The lock.
     #[getter]
     fn _lock<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(self.lock()?.object(py))
+        self.lock()?.object(py)
     }
 
     /// As many items as there are who wait.
@@ -346,7 +346,7 @@ impl Condition {
 
     /// Gives up the lock, however often it is held; returns what `_acquire_restore` takes.
     fn _release_save<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let lock = self.lock()?.object(py);
+        let lock = self.lock()?.object(py)?;
         match lock.getattr_opt("_release_save")? {
             Some(release_save) => ffi::invoke(&release_save, ()),
             None => self.release(py),
@@ -355,7 +355,7 @@ impl Condition {
 
     /// Takes the lock as it was held before.
     fn _acquire_restore(&self, state: &Bound<'_, PyAny>) -> PyResult<()> {
-        let lock = self.lock()?.object(state.py());
+        let lock = self.lock()?.object(state.py())?;
         match lock.getattr_opt("_acquire_restore")? {
             Some(acquire_restore) => ffi::invoke(&acquire_restore, (state,))?,
             None => ffi::invoke(&lock.getattr("acquire")?, ())?,
@@ -365,14 +365,18 @@ impl Condition {
 
     /// For a forked child, where nobody waits: makes the lock free, whoever holds it.
     fn _at_fork_reinit(&self, py: Python<'_>) -> PyResult<()> {
-        ffi::invoke(&self.lock()?.object(py).getattr("_at_fork_reinit")?, ()).map(drop)
+        ffi::invoke(&self.lock()?.object(py)?.getattr("_at_fork_reinit")?, ()).map(drop)
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        Ok(format!("<Condition({}, {})>", self.lock()?.object(py).str()?, self.changed.waiters()))
+        Ok(format!("<Condition({}, {})>", self.lock()?.object(py)?.str()?, self.changed.waiters()))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.made.iter().try_for_each(|lock| lock.traverse(&visit))
+    }
+
+    fn __clear__(&self) {
+        self.made.iter().for_each(ConditionLock::clear);
     }
 }

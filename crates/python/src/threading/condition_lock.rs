@@ -3,18 +3,21 @@
 use super::async_wait::AsyncWait;
 use super::lock::Lock;
 use super::rlock::RLock;
+use super::rwlock_side::RWLockSide;
 use super::tasks;
 use crate::ffi;
 use pyo3::exceptions::{PyAttributeError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
-use raddle_sync::Owner;
+use raddle_sync::{Mutex, Owner};
+use std::sync::Arc;
 
 pub(crate) enum ConditionLock {
     Lock(Py<Lock>),
     RLock(Py<RLock>),
-    Other(Box<Other>),
+    /// Until the garbage collector takes it away: it may refer to the condition.
+    Other(Mutex<Option<Arc<Other>>>),
 }
 
 /// What the stdlib's condition uses of a lock, looked up once.
@@ -57,22 +60,27 @@ impl ConditionLock {
         let Some(lock) = lock else {
             return Ok(Self::RLock(Py::new(py, RLock::fresh(false))?));
         };
+        if lock.cast::<RWLockSide>().is_ok_and(|side| !side.get().writes) {
+            return Err(PyTypeError::new_err(
+                "a Condition needs a lock that one thread holds at a time, and readers share theirs: use RWLock.write()",
+            ));
+        }
         // A subclass may have methods of its own.
         if let Ok(lock) = lock.cast_exact::<RLock>() {
             return Ok(Self::RLock(lock.clone().unbind()));
         }
         match lock.cast_exact::<Lock>() {
             Ok(lock) => Ok(Self::Lock(lock.clone().unbind())),
-            Err(_) => Ok(Self::Other(Box::new(Other::new(lock)?))),
+            Err(_) => Ok(Self::Other(Mutex::new(Some(Arc::new(Other::new(lock)?))))),
         }
     }
 
-    pub(crate) fn object<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
-        match self {
+    pub(crate) fn object<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(match self {
             Self::Lock(lock) => lock.bind(py).as_any().clone(),
             Self::RLock(lock) => lock.bind(py).as_any().clone(),
-            Self::Other(other) => other.lock.bind(py).clone(),
-        }
+            Self::Other(other) => there(other)?.lock.bind(py).clone(),
+        })
     }
 
     pub(crate) fn acquire<'py>(
@@ -85,8 +93,8 @@ impl ConditionLock {
         match self {
             Self::Lock(lock) if plain => Lock::lock(lock.bind(py))?,
             Self::RLock(lock) if plain => RLock::lock(lock.bind(py))?,
-            Self::Other(other) => return ffi::invoke_with(other.acquire.bind(py), args, kwargs),
-            _ => return ffi::invoke_with(&self.object(py).getattr("acquire")?, args, kwargs),
+            Self::Other(other) => return ffi::invoke_with(there(other)?.acquire.bind(py), args, kwargs),
+            _ => return ffi::invoke_with(&self.object(py)?.getattr("acquire")?, args, kwargs),
         }
         Ok(true.into_pyobject(py)?.to_owned().into_any())
     }
@@ -95,7 +103,7 @@ impl ConditionLock {
         match self {
             Self::Lock(lock) => lock.get().unlock()?,
             Self::RLock(lock) => lock.get().unlock(py)?,
-            Self::Other(other) => return ffi::invoke(other.release.bind(py), ()),
+            Self::Other(other) => return ffi::invoke(there(other)?.release.bind(py), ()),
         }
         Ok(py.None().into_bound(py))
     }
@@ -106,7 +114,7 @@ impl ConditionLock {
         match self {
             Self::RLock(lock) => lock.get().is_owned(py),
             Self::Lock(lock) => Ok(lock.get().core.is_locked()),
-            Self::Other(other) => other.is_owned(py),
+            Self::Other(other) => there(other)?.is_owned(py),
         }
     }
 
@@ -122,6 +130,7 @@ impl ConditionLock {
                 Ok(Saved::Held(task.unwrap_or_else(Owner::current_thread)))
             }
             Self::Other(other) => {
+                let other = there(other)?;
                 let give_up = other.release_save.as_ref().unwrap_or(&other.release);
                 Ok(Saved::Told(ffi::invoke(give_up.bind(py), ())?.unbind()))
             }
@@ -136,6 +145,7 @@ impl ConditionLock {
             }
             (Self::Lock(lock), Saved::Held(holder)) => Lock::regain(lock.bind(py), holder),
             (Self::Other(other), Saved::Told(state)) => {
+                let other = there(other)?;
                 match &other.acquire_restore {
                     Some(restore) => ffi::invoke(restore.bind(py), (state,))?,
                     None => ffi::invoke(other.acquire.bind(py), ())?,
@@ -151,7 +161,7 @@ impl ConditionLock {
         match self {
             Self::Lock(lock) => Lock::begin(lock.bind(py)),
             Self::RLock(lock) => RLock::begin(lock.bind(py)),
-            Self::Other(other) => RLock::begin(other.awaitable(py)?),
+            Self::Other(other) => RLock::begin(there(other)?.awaitable(py)?),
         }
     }
 
@@ -160,7 +170,7 @@ impl ConditionLock {
         let holder = match self {
             Self::Lock(lock) => lock.get().core.owner(),
             Self::RLock(lock) => lock.get().core.owner(),
-            Self::Other(other) => other.awaitable(py)?.get().core.owner(),
+            Self::Other(other) => there(other)?.awaitable(py)?.get().core.owner(),
         };
         if holder == Some(tasks::owner_of(task)) {
             return Ok(());
@@ -177,6 +187,7 @@ impl ConditionLock {
         py: Python<'py>,
         task: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, AsyncWait>> {
+        let other;
         let lock = match self {
             Self::Lock(lock) => {
                 let wait = Lock::wait_of(lock.bind(py), task)?;
@@ -184,11 +195,23 @@ impl ConditionLock {
                 return Ok(wait);
             }
             Self::RLock(lock) => lock.bind(py),
-            Self::Other(other) => other.awaitable(py)?,
+            Self::Other(lock) => {
+                other = there(lock)?;
+                other.awaitable(py)?
+            }
         };
         let wait = RLock::wait_of(lock, task, lock.get().core.count(tasks::owner_of(task)))?;
         lock.get().let_go(py)?;
         Ok(wait)
+    }
+
+    /// For the garbage collector: lets go of what may refer to the condition. Raddle's own locks refer to nothing.
+    pub(crate) fn clear(&self) {
+        if let Self::Other(other) = self {
+            // Dropped after the mutex is free: whatever runs then may be the user's code.
+            let other = other.lock().take();
+            drop(other);
+        }
     }
 
     pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -196,6 +219,8 @@ impl ConditionLock {
             Self::Lock(lock) => visit.call(lock),
             Self::RLock(lock) => visit.call(lock),
             Self::Other(other) => {
+                let other = other.lock();
+                let Some(other) = &*other else { return Ok(()) };
                 visit.call(&other.lock)?;
                 visit.call(&other.acquire)?;
                 visit.call(&other.release)?;
@@ -205,6 +230,12 @@ impl ConditionLock {
             }
         }
     }
+}
+
+/// The lock, unless the garbage collector has taken it away.
+fn there(other: &Mutex<Option<Arc<Other>>>) -> PyResult<Arc<Other>> {
+    let other = other.lock().clone();
+    other.ok_or_else(|| PyRuntimeError::new_err("the garbage collector has taken the lock away"))
 }
 
 impl Other {

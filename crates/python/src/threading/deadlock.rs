@@ -31,12 +31,13 @@ fn wait_of(py: Python<'_>, waits_for: &dyn Waitable) -> Option<Wait> {
     Some((*ident, Some(task.bind(py).upgrade()?.unbind()), object.bind(py).upgrade()?.unbind()))
 }
 
-/// Tells of a deadlock that the calling thread has closed; `lasting`: it has been one for long.
+/// Tells of a deadlock that the calling thread has closed; `lasting`: it has been one for long; `returns`: the thread has to go on
+/// in any case.
 ///
 /// Fails with the `DeadlockError` to raise. Succeeds when the user's policy is to wait on.
-pub(crate) fn report(py: Python<'_>, cycle: &Cycle, lasting: bool) -> PyResult<()> {
+pub(crate) fn report(py: Python<'_>, cycle: &Cycle, lasting: bool, returns: bool) -> PyResult<()> {
     let waits: Vec<_> = cycle.members.iter().filter_map(|member| wait_of(py, &*member.waits_for)).collect();
-    match ffi::invoke(names(py).report_deadlock.bind(py), (waits, cycle.presumed, lasting)) {
+    match ffi::invoke(names(py).report_deadlock.bind(py), (waits, cycle.presumed, lasting, returns)) {
         Ok(verdict) if verdict.is_none() => Ok(()),
         Ok(verdict) => Err(PyErr::from_value(verdict.cast_into::<PyBaseException>()?.into_any())),
         // A report that fails makes no error of a suspicion.

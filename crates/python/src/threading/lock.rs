@@ -69,8 +69,8 @@ impl Lock {
             wait::regain(holder, slf.as_any(), Arc::clone(&this.core))?
         };
         this.place.note(slf.py());
-        this.tasks.add_again(slf.py(), holder)?;
-        Ok(late)
+        let told = this.tasks.add_again(slf.py(), holder);
+        Ok(wait::had_again(slf.py(), told, late))
     }
 
     /// Takes it for the task that the calling thread runs; None when that has it now.

@@ -59,9 +59,8 @@ impl RLock {
             match patience {
                 _ if this.core.try_acquire(actor) => true,
                 Patience::Never => false,
-                Patience::Until(deadline) => {
-                    wait::block_as(actor, slf.as_any(), Arc::clone(&this.core), deadline)?
-                }
+                // Not the task that this thread runs, which would hold it: the thread waits.
+                Patience::Until(deadline) => wait::block(slf.as_any(), Arc::clone(&this.core), deadline)?,
             }
         };
         if taken {
@@ -160,11 +159,11 @@ impl RLock {
         } else {
             wait::regain(holder, slf.as_any(), Arc::clone(core))?
         };
-        slf.get().place.note(slf.py());
-        slf.get().tasks.add_again(slf.py(), holder)?;
         core.restore(holder, count)
             .map_err(|NotOwner| PyRuntimeError::new_err("cannot restore un-acquired lock"))?;
-        Ok(late)
+        slf.get().place.note(slf.py());
+        let told = slf.get().tasks.add_again(slf.py(), holder);
+        Ok(wait::had_again(slf.py(), told, late))
     }
 }
 

@@ -9,7 +9,7 @@
 use super::wanted::Wanted;
 use super::watch::Watch;
 use crate::ffi;
-use crate::interpreter::{Nap, Naps, names};
+use crate::interpreter::{self, Nap, Naps, names};
 use pyo3::prelude::*;
 use raddle_sync::{Moment, Owner, Waitable, Waiter, Woken};
 use std::sync::Arc;
@@ -22,17 +22,8 @@ pub(crate) fn block<W: Waitable + 'static>(
     what: W,
     deadline: Option<Moment>,
 ) -> PyResult<bool> {
-    block_as(Owner::current_thread(), object, what, deadline)
-}
-
-/// [`block`] on behalf of `owner`: the calling thread, or the task that it runs.
-pub(crate) fn block_as<W: Waitable + 'static>(
-    owner: Owner,
-    object: &Bound<'_, PyAny>,
-    what: W,
-    deadline: Option<Moment>,
-) -> PyResult<bool> {
-    block_with(object.py(), &Waiter::thread(owner), &Wanted::by_thread(object, what), deadline)
+    let waiter = Waiter::thread(Owner::current_thread());
+    block_with(object.py(), &waiter, &Wanted::by_thread(object, what), deadline)
 }
 
 /// [`block`] with a waiter of the caller's, which may have joined the queue already, or been woken for nothing before.
@@ -45,7 +36,8 @@ pub(crate) fn block_with<W: Waitable + 'static>(
     if wanted.attempt(waiter) {
         return Ok(true);
     }
-    match sleep(py, waiter, wanted, deadline, &mut Err) {
+    let watch = Watch::new(waiter, wanted, deadline.is_some());
+    match sleep(py, waiter, wanted, deadline, watch, &mut Err) {
         Ok(true) => Ok(true),
         Ok(false) => Ok(wanted.abandon(waiter)),
         Err(error) => {
@@ -55,8 +47,12 @@ pub(crate) fn block_with<W: Waitable + 'static>(
     }
 }
 
-/// Blocks until `owner`, who gave `what` away for a wait, has it again; returns what signal handlers raised meanwhile, to be
-/// raised by one who has it. An error is final: it does not have it.
+/// Blocks until `owner`, who gave `what` away for a wait, has it again; returns what was raised meanwhile, such as by signal
+/// handlers, to be raised by one who has it.
+///
+/// Nothing takes it off that way but the interpreter's finalization, and that is final: it does not have it. A deadlock is no
+/// more than warned of: the program counts on having the lock in any case, such as at the end of a `with` block, and another
+/// member of the circle can give way without harm. It is told as soon as it looks around in its wait.
 pub(crate) fn regain<W: Waitable + 'static>(
     owner: Owner,
     object: &Bound<'_, PyAny>,
@@ -72,12 +68,21 @@ pub(crate) fn regain<W: Waitable + 'static>(
         late = Some(chain(py, error, late.take()));
         Ok(())
     };
-    match sleep(py, &waiter, &wanted, None, &mut keep) {
+    let watch = Watch::of_return(&waiter, &wanted);
+    match sleep(py, &waiter, &wanted, None, watch, &mut keep) {
         Ok(_) => Ok(late),
         Err(error) => {
             Woken::ring_all(wanted.pass_on(&waiter), &*wanted);
             Err(chain(py, error, late))
         }
+    }
+}
+
+/// One has again what it gave away for a wait: adds what went wrong when that was `told` to what is to be raised.
+pub(crate) fn had_again(py: Python<'_>, told: PyResult<()>, late: Option<PyErr>) -> Option<PyErr> {
+    match told {
+        Ok(()) => late,
+        Err(error) => Some(chain(py, error, late)),
     }
 }
 
@@ -92,25 +97,37 @@ pub(crate) fn chain(py: Python<'_>, later: PyErr, earlier: Option<PyErr>) -> PyE
 }
 
 /// Fails once the interpreter is being finalized: then no other thread runs Python code any more, and none can end the wait.
+/// Runs no Python code, which could be interrupted.
 fn refuse_at_finalization(py: Python<'_>) -> PyResult<()> {
-    let error = ffi::invoke(names(py).finalization_error.bind(py), ())?;
-    if error.is_none() { Ok(()) } else { Err(PyErr::from_value(error)) }
+    if !ffi::is_finalizing(py) {
+        return Ok(());
+    }
+    let message = "cannot wait at interpreter finalization, when no other thread runs";
+    Err(interpreter::error(py, &names(py).finalization_error, message))
 }
 
 /// Sleeps until it has what it waits for, or `deadline`. It stands in the queue. `raised` decides about what is raised
-/// meanwhile by others, such as signal handlers.
+/// meanwhile, be it by signal handlers or because of a deadlock.
 fn sleep<W: Waitable + 'static>(
     py: Python<'_>,
     waiter: &Arc<Waiter>,
     wanted: &Arc<Wanted<W>>,
     deadline: Option<Moment>,
+    mut watch: Watch<W>,
     raised: &mut dyn FnMut(PyErr) -> PyResult<()>,
 ) -> PyResult<bool> {
-    refuse_at_finalization(py)?;
-    let mut watch = Watch::new(waiter, wanted, deadline.is_some());
+    if deadline.is_none() {
+        refuse_at_finalization(py)?;
+    }
     let mut naps = Naps::of_wait(watch.timed);
     loop {
-        let noted = watch.note(py, &naps)?;
+        let noted = match watch.note(py, &naps) {
+            Ok(noted) => noted,
+            Err(error) => {
+                raised(error)?;
+                continue;
+            }
+        };
         let had = loop {
             match naps.sleep(py, deadline, |until| waiter.sleep(until)) {
                 Nap::Woken if wanted.attempt(waiter) => break Some(true),

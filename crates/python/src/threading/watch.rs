@@ -32,7 +32,9 @@ pub(crate) struct Watch<W> {
     wanted: Arc<Wanted<W>>,
     /// Whether it ends by itself.
     pub(crate) timed: bool,
-    /// What has been told of a deadlock that may be one.
+    /// It takes back what it has to have: it is no member of a circle who could give way.
+    returns: bool,
+    /// What has been told of a deadlock that is no error here, or not yet.
     suspicion: Option<Suspicion>,
     /// What the last look saw, if it looked as if nobody could end the wait.
     seen: Option<Py<PyAny>>,
@@ -45,7 +47,12 @@ impl<W: Waitable + 'static> Watch<W> {
     pub(crate) fn new(waiter: &Arc<Waiter>, wanted: &Arc<Wanted<W>>, ends_by_itself: bool) -> Self {
         let timed = ends_by_itself || task_deadline().get().is_some();
         let (waiter, wanted) = (Arc::clone(waiter), Arc::clone(wanted));
-        Self { waiter, wanted, timed, suspicion: None, seen: None, in_loop: None }
+        Self { waiter, wanted, timed, returns: false, suspicion: None, seen: None, in_loop: None }
+    }
+
+    /// For one who takes back what it gave away for a wait, however long that takes.
+    pub(crate) fn of_return(waiter: &Arc<Waiter>, wanted: &Arc<Wanted<W>>) -> Self {
+        Self { returns: true, ..Self::new(waiter, wanted, false) }
     }
 
     fn waits_for(&self) -> Arc<dyn Waitable> {
@@ -53,7 +60,8 @@ impl<W: Waitable + 'static> Watch<W> {
     }
 
     /// Notes the wait. When it closes a deadlock, that is told, and an error unless it is a suspicion that the user wants no
-    /// error for. A suspicion is told once a wait, and again when it has proved to last.
+    /// error for. A suspicion is told once a wait, and again when it has proved to last. So is a circle through one who can't
+    /// give way, who gets no `DeadlockError` for it; after any other error it may call this again.
     pub(crate) fn note(&mut self, py: Python<'_>, naps: &Naps) -> PyResult<Registration> {
         let graph = Graph::of_process();
         // The one that is said already would have the last word.
@@ -65,8 +73,9 @@ impl<W: Waitable + 'static> Watch<W> {
                 let suspicion = if naps.are_long() { Suspicion::Lasting } else { Suspicion::Fresh };
                 // A thread that takes its own lock again, for another one to release it, comes here each time.
                 let told = !cycle.presumed || suspicion == Suspicion::Lasting || deadlock::suspicions_raise();
-                if told && !(cycle.presumed && self.suspicion.replace(suspicion) == Some(suspicion)) {
-                    deadlock::report(py, &cycle, suspicion == Suspicion::Lasting)?;
+                let goes_on = cycle.presumed || self.returns;
+                if told && !(goes_on && self.suspicion.replace(suspicion) == Some(suspicion)) {
+                    deadlock::report(py, &cycle, suspicion == Suspicion::Lasting, self.returns)?;
                 }
                 Ok(graph.insist(&self.waiter, self.waits_for(), self.timed))
             }
