@@ -30,17 +30,25 @@ def dump(file: TextIO | None = None) -> None:
     """Print every thread's stack, the locks that it holds and what it waits for.
 
     Asyncio's tasks are told of too, if they wait for Raddle's primitives. For people: the format may change. Locks in
-    the sense of this report are `Lock`, `RLock` and `RWLock`.
+    the sense of this report are `Lock`, `RLock` and `RWLock`; those that `gc.freeze` has frozen are told of while
+    somebody waits for them.
 
     Args:
         file: where to; by default `sys.stderr`.
     """
-    parts = [_paragraph(told, waits) for told, waits in _everybody()]
-    print(*parts, sep="\n\n", file=sys.stderr if file is None else file, flush=True)
+    print(_text(), file=sys.stderr if file is None else file, flush=True)
 
 
-def _everybody() -> list[tuple[Standing, list[str]]]:
-    frames, holds = current_frames(), current_holds()
+def _text() -> str:
+    frames = current_frames()
+    try:
+        return "\n\n".join(_paragraph(told, waits) for told, waits in _everybody(frames))
+    finally:
+        frames.clear()
+
+
+def _everybody(frames: dict[int, FrameType]) -> list[tuple[Standing, list[str]]]:
+    holds = current_holds()
     waits: dict[int, list[str]] = {}
     tasks = []
     told = set()

@@ -59,14 +59,18 @@ def _look() -> Seen | None:
     """Return the threads, each with where it stands, when none of them can ever go on."""
     me = threading.get_ident()
     frames = current_frames()
-    asleep = {*_raddle.sleepers(), me}
-    if {*current_frames()} != {*frames}:
-        return None
-    ending = {ident for ident in frames.keys() - asleep if _waits_for_threads_to_end(ident, frames, asleep)}
-    if frames.keys() - asleep - ending or _somebody_else_could_act(len(frames)):
-        return None
-    stands = ((ident, frame.f_lasti) for ident, frame in frames.items() if ident != me)
-    return frozenset(stands), len(frames)
+    try:
+        asleep = {*_raddle.sleepers(), me}
+        if {*current_frames()} != {*frames}:
+            return None
+        ending = {
+            ident for ident in frames.keys() - asleep if _waits_for_threads_to_end(ident, frames, asleep)
+        }
+        if frames.keys() - asleep - ending or _somebody_else_could_act(len(frames)):
+            return None
+        return frozenset((ident, frames[ident].f_lasti) for ident in frames if ident != me), len(frames)
+    finally:
+        frames.clear()
 
 
 def _waits_for_threads_to_end(ident: int, frames: dict[int, FrameType], asleep: set[int]) -> bool:
@@ -100,12 +104,15 @@ def _log(wanted: object) -> None:
     waits = {ident: what for ident, task, what, _ in _raddle.waits() if task is None}
     waits[me] = wanted
     parts = ["every thread waits, and nothing is left that could wake one of them"]
-    for ident in frames:
-        if ident in waits:
-            told = standing(ident, None, waits[ident], frames=frames, holds=holds)
-            parts += ["\n".join(describe(told)), show_stack(told.stack)]
-        else:
-            parts.append("The main thread waits for the others to end.")
+    try:
+        for ident in frames:
+            if ident in waits:
+                told = standing(ident, None, waits[ident], frames=frames, holds=holds)
+                parts += ["\n".join(describe(told)), show_stack(told.stack)]
+            else:
+                parts.append("The main thread waits for the others to end.")
+    finally:
+        frames.clear()
     LOGGER.error("%s", "\n".join(parts))
 
 

@@ -18,9 +18,7 @@ from raddle import _raddle
 if TYPE_CHECKING:
     import asyncio
 
-LOCKS: tuple[type, ...] = tuple(
-    getattr(_raddle, name) for name in ("Lock", "RLock", "RWLock") if hasattr(_raddle, name)
-)
+LOCKS = (_raddle.Lock, _raddle.RLock, _raddle.RWLock)
 """The classes whose objects tell who holds them."""
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -68,8 +66,19 @@ Holds = Mapping[tuple[int, int | None], list[object]]
 
 
 def current_holds() -> dict[tuple[int, int | None], list[object]]:
-    """Find what everybody holds at this moment."""
+    """Find what everybody holds at this moment.
+
+    The garbage collector lists the locks, but for those that `gc.freeze` has put out of its sight: of these, the ones
+    that somebody waits for.
+    """
     holds: dict[tuple[int, int | None], list[object]] = {}
+
+    def add(lock: Any) -> None:
+        for ident, task in lock._holder():
+            if ident is not None:
+                holds.setdefault((ident, task), []).append(lock)
+
+    wanted = {id(what): what for _, _, what, _ in _raddle.waits() if issubclass(type(what), LOCKS)}
     are_locks: dict[int, bool] = {}
     for thing in gc.get_objects():
         # Not isinstance: it asks the object, which may be a proxy of something that is gone. Not the class as a key: it
@@ -79,9 +88,10 @@ def current_holds() -> dict[tuple[int, int | None], list[object]]:
         if is_lock is None:
             is_lock = are_locks[id(kind)] = issubclass(kind, LOCKS)
         if is_lock:
-            for ident, task in thing._holder():
-                if ident is not None:
-                    holds.setdefault((ident, task), []).append(thing)
+            wanted.pop(id(thing), None)
+            add(thing)
+    for lock in wanted.values():
+        add(lock)
     return holds
 
 
@@ -220,5 +230,9 @@ def show_stack(stack: traceback.StackSummary) -> str:
 
 
 def current_frames() -> dict[int, FrameType]:
-    """Return the innermost frame of every thread."""
+    """Return the innermost frame of every thread.
+
+    To be cleared after use: the calling thread's leads to the function that has the result in a variable, a cycle that
+    would keep the frames of all threads.
+    """
     return dict(sys._current_frames())

@@ -7,8 +7,12 @@ import gc
 import io
 import signal
 import threading as stdlib
+import sys
 import weakref
 
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 import pytest
 
 from raddle import threading
@@ -72,6 +76,95 @@ def test_where_locks_were_acquired_is_told_on_demand() -> None:
 
 
 def test_objects_that_are_hard_to_look_at_do_no_harm() -> None:
+def test_what_was_acquired_while_nobody_took_notes_is_not_told() -> None:
+    lock = threading.Lock()
+    threading.track(True)
+    try:
+        lock.acquire()
+        threading.track(False)
+        lock.release()
+        lock.acquire()
+        threading.track(True)
+        assert lock._acquired_at() is None
+        assert f"acquired at {__file__}" not in dumped()["MainThread"]
+    finally:
+        threading.track(False)
+
+
+def test_a_reentrant_lock_tells_where_it_was_acquired_first() -> None:
+    def line(lock: threading.RLock) -> int | None:
+        place = lock._acquired_at()
+        return None if place is None else place[1] - first
+
+    lock = threading.RLock()
+    first = sys._getframe().f_lineno
+    with lock:
+        threading.track(True)
+        try:
+            with lock:
+                assert line(lock) is None
+        finally:
+            threading.track(False)
+    threading.track(True)
+    try:
+        with lock:
+            with lock:
+                assert line(lock) == 10
+            assert line(lock) == 10
+        assert line(lock) is None
+    finally:
+        threading.track(False)
+
+
+def test_a_frozen_lock_is_told_of_while_somebody_waits_for_it() -> None:
+    lock = threading.RLock()
+    gc.collect()
+    gc.freeze()
+    try:
+        with lock:
+            thread = threading.Thread(target=lock.acquire)
+            thread.start()
+            until_asleep(thread)
+            assert f"  holds {lock!r}" in dumped()["MainThread"]
+    finally:
+        gc.unfreeze()
+    thread.join()
+
+
+@pytest.mark.parametrize("how", ["dump", "report"])
+def test_no_frame_outlives_a_report(how: str) -> None:
+    class Local:
+        pass
+
+    def stay() -> None:
+        local = Local()
+        references.append(weakref.ref(local))
+        gate()
+
+    gate, references = Gate(), list[weakref.ref[Local]]()
+    thread = threading.Thread(target=stay)
+    thread.start()
+    gate.await_entry()
+    gc.collect()
+    gc.disable()
+    try:
+        if how == "dump":
+            dumped()
+        else:
+            lock = threading.Lock()
+            lock.acquire()
+            before = threading.deadlock_policy("raise")
+            with suppress(threading.DeadlockError):
+                lock.acquire()
+            threading.deadlock_policy(before)
+        gate.open()
+        thread.join()
+        del thread
+        assert references[0]() is None
+    finally:
+        gc.enable()
+
+
     class Referent:
         pass
 

@@ -64,9 +64,17 @@ impl RLock {
             }
         };
         if taken {
-            this.place.note(py);
+            this.note_first(py, Owner::current_thread());
         }
         Ok(taken)
+    }
+
+    /// `holder` has taken it. Where it did so first is where it holds it from.
+    #[inline]
+    fn note_first(&self, py: Python<'_>, holder: Owner) {
+        if place::tracking() && self.core.count(holder) == 1 {
+            self.place.note(py);
+        }
     }
 
     #[inline]
@@ -83,7 +91,7 @@ impl RLock {
             if this.core.count(me) == 1 {
                 this.tasks.add(&task);
             }
-            this.place.note(py);
+            this.note_first(py, me);
             return Ok(None);
         }
         Self::wait_of(slf, &task, 1).map(Some)
@@ -110,7 +118,11 @@ impl RLock {
     /// Gives up one hold.
     #[inline]
     pub(crate) fn unlock(&self, py: Python<'_>) -> PyResult<()> {
-        match self.core.release(Owner::current_thread()) {
+        let me = Owner::current_thread();
+        if place::tracking() && self.core.count(me) == 1 {
+            self.place.forget();
+        }
+        match self.core.release(me) {
             Ok(()) => Ok(()),
             Err(NotOwner) => self.unlock_as_task(py),
         }
@@ -123,6 +135,9 @@ impl RLock {
             actor = self.tasks.being_closed(py).unwrap_or(actor);
         }
         let last = self.core.count(actor) == 1;
+        if last {
+            self.place.forget();
+        }
         let released = self.core.release(actor);
         released.map_err(|NotOwner| PyRuntimeError::new_err("cannot release un-acquired lock"))?;
         if last {
@@ -279,7 +294,7 @@ impl RLock {
         self.core.owner().map(deadlock::holder).into_iter().collect()
     }
 
-    /// The code object and the line that acquired it last, while `track(True)` is on.
+    /// The code object and the line at which its holder acquired it first, while `track(True)` is on.
     fn _acquired_at(&self, py: Python<'_>) -> Option<(Py<PyAny>, i32)> {
         self.place.tell(py)
     }
