@@ -99,6 +99,15 @@ pub(crate) fn bind(namespace: &Bound<'_, PyAny>) -> PyResult<()> {
     Ok(())
 }
 
+/// Tells of an exception that can't be raised: calls `sys.unraisablehook`, which needs an argument that only the interpreter
+/// makes.
+#[pyfunction]
+#[pyo3(signature = (error, place, /))]
+pub(crate) fn tell_unraisable(error: Bound<'_, PyAny>, place: &Bound<'_, PyAny>) {
+    let py = error.py();
+    PyErr::from_value(error).write_unraisable(py, Some(place));
+}
+
 /// An exception of a class that is known by name only.
 pub(crate) fn error(py: Python<'_>, class: &Py<PyType>, message: impl Into<String>) -> PyErr {
     PyErr::from_type(class.bind(py).clone(), (message.into(),))

@@ -61,7 +61,7 @@ mod extension {
     #[pymodule_export]
     use super::future::Future;
     #[pymodule_export]
-    use super::interpreter::bind;
+    use super::interpreter::{bind, tell_unraisable};
     #[pymodule_export]
     use super::mapping::MapIterator;
     #[pymodule_export]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
 from collections.abc import Callable
+from io import UnsupportedOperation
 from types import FrameType
 from typing import Any, TextIO
 
@@ -95,6 +97,9 @@ def register(signum: int, file: TextIO | None = None, chain: bool = False) -> No
     The handler is Python code, so the main thread must come to run it: it does while it waits for any of Raddle's
     primitives, but not while it is stuck in C code. `faulthandler.register` prints the stacks even then.
 
+    The program may be in the middle of a write to the same file. So the text goes to the file's descriptor if it has
+    one, past what is in the buffer, and what fails is told to `sys.unraisablehook` and not raised.
+
     Args:
         signum: the signal, such as `signal.SIGUSR1`.
         file: where to; by default `sys.stderr`.
@@ -103,10 +108,15 @@ def register(signum: int, file: TextIO | None = None, chain: bool = False) -> No
     Raises:
         ValueError: not called from the main thread, or the signal can't be handled.
     """
-    before = _registered[signum][1] if signum in _registered else signal.getsignal(signum)
+    before = signal.getsignal(signum)
+    if signum in _registered and before is _registered[signum][0]:
+        before = _registered[signum][1]
 
     def handler(number: int, frame: FrameType | None) -> None:
-        dump(file)
+        try:
+            _write(_text() + "\n", sys.stderr if file is None else file)
+        except Exception as error:
+            _raddle.tell_unraisable(error, handler)
         if chain and callable(before):
             before(number, frame)
 
@@ -115,6 +125,18 @@ def register(signum: int, file: TextIO | None = None, chain: bool = False) -> No
     _registered[signum] = (handler, before)
     if not (chain and callable(before)):
         lost_wakeups.handlers_that_only_tell.add(handler)
+
+
+def _write(text: str, file: TextIO) -> None:
+    """Write in the midst of anything, be it another write to the same file."""
+    try:
+        descriptor = file.fileno()
+    except (AttributeError, UnsupportedOperation):
+        print(text, end="", file=file, flush=True)
+        return
+    rest = text.encode(getattr(file, "encoding", None) or "utf-8", "backslashreplace")
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
 
 
 def unregister(signum: int) -> bool:

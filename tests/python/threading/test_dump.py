@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import io
+import os
 import signal
-import threading as stdlib
 import sys
+import threading as stdlib
 import weakref
-
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
 import pytest
 
 from raddle import threading
@@ -75,7 +76,6 @@ def test_where_locks_were_acquired_is_told_on_demand() -> None:
         assert f"acquired at {__file__}" not in dumped()["MainThread"]
 
 
-def test_objects_that_are_hard_to_look_at_do_no_harm() -> None:
 def test_what_was_acquired_while_nobody_took_notes_is_not_told() -> None:
     lock = threading.Lock()
     threading.track(True)
@@ -165,6 +165,7 @@ def test_no_frame_outlives_a_report(how: str) -> None:
         gc.enable()
 
 
+def test_objects_that_are_hard_to_look_at_do_no_harm() -> None:
     class Referent:
         pass
 
@@ -208,6 +209,64 @@ def test_a_signal_asks_for_it(capsys: pytest.CaptureFixture[str]) -> None:
         assert threading.unregister(signal.SIGUSR1)
     assert not threading.unregister(signal.SIGUSR1)
     assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
+
+
+def test_what_fails_in_a_registered_dump_is_not_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+    with open(tmp_path / "dumps", "w") as file:
+        threading.register(signal.SIGUSR1, file)
+    try:
+        signal.raise_signal(signal.SIGUSR1)
+    finally:
+        threading.unregister(signal.SIGUSR1)
+    assert [failure.exc_type for failure in told] == [ValueError]
+
+
+def test_a_registered_dump_may_come_in_the_midst_of_a_write(tmp_path: Path) -> None:
+    class Interrupted(io.RawIOBase):
+        def writable(self) -> bool:
+            return True
+
+        def fileno(self) -> int:
+            return descriptor
+
+        def write(self, data: Any) -> int:
+            signal.raise_signal(signal.SIGUSR1)
+            return os.write(descriptor, data)
+
+    path = tmp_path / "dumps"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    file = io.TextIOWrapper(io.BufferedWriter(Interrupted()), encoding="utf-8")  # type: ignore[arg-type]
+    threading.register(signal.SIGUSR1, file)
+    try:
+        file.write("mine\n")
+        file.flush()
+    finally:
+        threading.unregister(signal.SIGUSR1)
+        file.detach()
+        os.close(descriptor)
+    text = path.read_text()
+    assert "Thread 'MainThread' (which prints this)" in text
+    assert text.endswith("mine\n")
+
+
+def test_registering_again_learns_of_a_handler_that_came_since() -> None:
+    called: list[str] = []
+    start = signal.signal(signal.SIGUSR1, lambda *_: called.append("first"))
+    second = lambda *_: called.append("second")  # noqa: E731
+    try:
+        threading.register(signal.SIGUSR1, io.StringIO(), chain=True)
+        signal.signal(signal.SIGUSR1, second)
+        threading.register(signal.SIGUSR1, io.StringIO(), chain=True)
+        signal.raise_signal(signal.SIGUSR1)
+        assert called == ["second"]
+        assert threading.unregister(signal.SIGUSR1)
+        assert signal.getsignal(signal.SIGUSR1) is second
+    finally:
+        signal.signal(signal.SIGUSR1, start)
 
 
 @pytest.mark.parametrize("chain", [False, True])
