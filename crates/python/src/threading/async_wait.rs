@@ -20,6 +20,7 @@ use super::wanted::TaskWaits;
 use crate::ffi;
 use crate::interpreter::names;
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 use raddle_sync::graph::{Graph, Registration};
@@ -62,7 +63,7 @@ impl AsyncWait {
         task: &Bound<'py, PyAny>,
         when_had: Option<WhenHad>,
     ) -> PyResult<Bound<'py, Self>> {
-        let line = Line::to(&task.call_method0("get_loop")?)?;
+        let line = Line::to(&task.call_method0(intern!(task.py(), "get_loop"))?)?;
         let waiter = Waiter::task(tasks::owner_of(task), {
             let line = Arc::clone(&line);
             Box::new(move || line.ring())
@@ -125,8 +126,8 @@ impl AsyncWait {
         let arrival = self.arrival.lock().take();
         if let Some(arrival) = arrival {
             let arrival = arrival.bind(py);
-            if !arrival.call_method0("done")?.is_truthy()? {
-                arrival.call_method1("set_result", (py.None(),))?;
+            if !arrival.call_method0(intern!(py, "done"))?.is_truthy()? {
+                arrival.call_method1(intern!(py, "set_result"), (py.None(),))?;
             }
         }
         Ok(())
