@@ -77,7 +77,7 @@ docs: $(VENV)/.wheel $(VENV)/.extra-docs ## build the documentation into build/d
 
 # -------------------------------------------------------------------------------------------------------- tests
 
-test: test-rust test-python ## pass every test: Rust, loom models, Python in four modes
+test: test-rust test-python ## pass every test: Rust, loom models, Python in three modes
 
 test-rust: $(VENV)/.created ## cargo tests, doctests and loom models
 	cargo test --workspace
@@ -88,10 +88,9 @@ pytest: $(VENV)/.wheel $(VENV)/.extra-test ## the Python tests once, against the
 	$(PY) $(PYTEST) tests $(ARGS)
 
 SHORT := tests/python -m 'not slow' --quiet
-test-python: pytest ## the Python tests, then shorter with three settings that bring races and misuse to light
+test-python: pytest ## the Python tests, then shorter with two settings that bring races and misuse to light
 	RADDLE_SWITCH_INTERVAL=1e-6 $(PY) $(PYTEST) $(SHORT)
 	$(PY) -X dev $(PYTEST) $(SHORT)
-	PYTHONMALLOC=debug $(PY) $(PYTEST) $(SHORT)
 
 # Ten million random operations on the primitives, once in Rust alone and once through Python.
 stress: $(VENV)/.wheel $(VENV)/.extra-test ## the stress suites for longer (RADDLE_STRESS_SECONDS, RADDLE_STRESS_OPERATIONS)

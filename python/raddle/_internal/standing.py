@@ -211,6 +211,8 @@ def show_held(thing: object, place: str | None) -> str:
         return "itself, which is joined"
     if issubclass(type(thing), _raddle.Future):
         return f"the task of {show(thing)}"
+    if issubclass(type(thing), _raddle.Queue):
+        return f"items of {show(thing)}, not reported by task_done()"
     return show(thing) if place is None else f"{show(thing)} acquired at {place}"
 
 
