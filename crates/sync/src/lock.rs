@@ -10,7 +10,7 @@
 //!
 //! The newcomer could be quicker for ever: under Python's interpreter lock, one who lets go of that while it holds this lock
 //! and takes this one again at once is always back before the other has got the interpreter. So who has been overtaken
-//! for longer than [`PATIENCE`] is given the lock.
+//! for longer than half a millisecond is given the lock.
 //!
 //! A fair lock with a queue is never free: it is given to the first in the queue.
 

@@ -18,7 +18,7 @@
 //! The same holds for putters and room. Nothing sleeps after a shutdown.
 //!
 //! Those who wait for the end of all work are granted it: what is put right after does not hold them up. A book of who has
-//! taken what and not reported it ([`book`]) shows the graph whom they wait for.
+//! taken what and not reported it (`book`) shows the graph whom they wait for.
 
 mod book;
 mod errors;
