@@ -116,29 +116,40 @@ impl Lock {
     /// [`NotHeld`] when it is free.
     #[inline]
     pub fn release(&self) -> Result<(), NotHeld> {
+        if self.release_alone() { Ok(()) } else { self.release_contended(None) }
+    }
+
+    /// Frees the lock if somebody holds it and nobody is to be woken: never rings, so it runs nothing foreign.
+    #[inline]
+    pub fn release_alone(&self) -> bool {
         let word = self.word.load(Ordering::Relaxed);
-        if word != FREE
+        word != FREE
             && word & CONTENDED == 0
             && self.word.compare_exchange(word, FREE, Ordering::Release, Ordering::Relaxed).is_ok()
-        {
-            return Ok(());
-        }
-        self.release_contended()
+    }
+
+    /// Frees the lock if `holder` has it: for a thread that a forked child doesn't have.
+    ///
+    /// # Errors
+    ///
+    /// [`NotHeld`] when it is free, or somebody else's.
+    pub fn release_for(&self, holder: Owner) -> Result<(), NotHeld> {
+        self.release_contended(Some(holder))
     }
 
     #[cold]
-    fn release_contended(&self) -> Result<(), NotHeld> {
-        if let Some(woken) = self.free()? {
+    fn release_contended(&self, holder: Option<Owner>) -> Result<(), NotHeld> {
+        if let Some(woken) = self.free(holder)? {
             woken.ring(self);
         }
         Ok(())
     }
 
-    fn free(&self) -> Result<Option<Woken>, NotHeld> {
+    fn free(&self, holder: Option<Owner>) -> Result<Option<Woken>, NotHeld> {
         let mut waiting = self.waiting.lock();
         loop {
             let word = self.word.load(Ordering::Relaxed);
-            if word == FREE {
+            if word == FREE || holder.is_some_and(|holder| Owner::in_word(word) != Some(holder)) {
                 return Err(NotHeld);
             }
             if word & CONTENDED != 0 {
@@ -270,7 +281,7 @@ impl Waitable for Lock {
 
     fn pass_on(&self, waiter: &Arc<Waiter>) -> Vec<Woken> {
         let (granted, woken) = self.leave(waiter);
-        let woken = if granted { self.free().ok().flatten() } else { woken };
+        let woken = if granted { self.free(None).ok().flatten() } else { woken };
         woken.into_iter().collect()
     }
 
@@ -296,6 +307,28 @@ mod tests {
 
     fn waiters() -> [Arc<Waiter>; 3] {
         [1, 2, 3].map(|number| Waiter::thread(Owner::thread(number)))
+    }
+
+    #[test]
+    fn alone_a_release_wakes_nobody() {
+        let [first, second, _] = waiters();
+        let lock = Lock::new(false);
+        assert!(!lock.release_alone(), "nobody holds it");
+        assert!(lock.try_acquire(first.owner()) && lock.release_alone() && !lock.is_locked());
+        assert!(lock.attempt(&first) && !lock.attempt(&second));
+        assert!(!lock.release_alone() && lock.owner() == Some(first.owner()));
+    }
+
+    #[test]
+    fn a_lock_is_freed_for_its_holder_only() {
+        let [first, second, _] = waiters();
+        let lock = Lock::new(false);
+        assert_eq!(lock.release_for(first.owner()), Err(NotHeld));
+        assert!(lock.attempt(&first));
+        assert_eq!(lock.release_for(second.owner()), Err(NotHeld));
+        assert!(!lock.attempt(&second));
+        assert_eq!(lock.release_for(first.owner()), Ok(()));
+        assert!(second.is_woken() && lock.attempt(&second));
     }
 
     #[test]

@@ -49,7 +49,8 @@ impl Owner {
         me
     }
 
-    /// What the system calls a living thread (`pthread_self`); None for a task, or a thread that has ended.
+    /// What the system calls a living thread (`pthread_self`); None for a task, for a thread that has ended, and in a forked
+    /// child for one that stayed behind in the parent.
     #[cfg(not(loom))]
     #[must_use]
     pub fn thread_ident(self) -> Option<u64> {
@@ -106,6 +107,26 @@ impl Owner {
 mod tests {
     use super::*;
 
+    #[cfg(not(loom))]
+    #[test]
+    fn a_forked_child_has_one_of_its_parents_threads() {
+        let me = Owner::current_thread();
+        let (tell, told) = std::sync::mpsc::channel();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let other = std::thread::spawn(move || {
+            tell.send(Owner::current_thread()).expect("it is waited for");
+            let _ = ended.recv();
+        });
+        let theirs = told.recv().expect("it tells");
+        assert!(theirs.thread_ident().is_some());
+        assert!(raddle_sys::fork::check_in_child(60, || {
+            theirs.thread_ident().is_none() && me.thread_ident() == Some(raddle_sys::thread::ident())
+        }));
+        drop(end);
+        other.join().expect("no panic");
+        assert_eq!(theirs.thread_ident(), None);
+    }
+
     #[test]
     fn a_word_keeps_its_owner_beside_the_flags() {
         for owner in [Owner::thread(1), Owner::task(0x7fff_dead_bee8)] {
@@ -136,8 +157,11 @@ mod idents {
     struct Idents(HashMap<Owner, u64>);
 
     impl Inherit for Idents {
+        /// The thread that forked is the only one that a child has.
         fn inherit(&mut self, parent: &mut Self) {
+            let survivor = raddle_sys::fork::survivor();
             self.0 = std::mem::take(&mut parent.0);
+            self.0.retain(|_, ident| Some(*ident) == survivor);
         }
     }
 
@@ -156,7 +180,8 @@ mod idents {
 
     pub(super) fn enter(me: Owner) {
         IDENTS.lock().0.insert(me, raddle_sys::thread::ident());
-        ENTERED.set(Some(Entered(me)));
+        // Fails at the very end of a thread: then nobody removes it from the list.
+        let _ = ENTERED.try_with(|entered| entered.set(Some(Entered(me))));
     }
 
     pub(super) fn of(owner: Owner) -> Option<u64> {

@@ -21,6 +21,7 @@
 //! taken what and not reported it (`book`) shows the graph whom they wait for.
 
 mod book;
+mod due;
 mod errors;
 #[cfg(all(test, loom))]
 mod models;
@@ -28,6 +29,7 @@ mod models;
 mod tests;
 mod until;
 
+pub use due::Due;
 pub use errors::{NoItem, Rejected, ShutDown, TooMany};
 pub use until::Until;
 
@@ -253,18 +255,47 @@ impl<T: Send> Queue<T> {
     /// The item back, when the queue is full or shut down.
     #[inline]
     pub fn try_put(&self, item: T) -> Result<(), Rejected<T>> {
-        let woken = {
-            let mut state = self.state.lock();
-            if state.shut_down {
-                return Err(Rejected::ShutDown(item));
-            }
-            if self.room(&state) == 0 {
-                return Err(Rejected::Full(item));
-            }
-            state.put(item);
-            state.getters.wake()
-        };
+        let woken = self.put_and_wake(item)?;
         self.ring(woken, Side::Items);
+        Ok(())
+    }
+
+    /// As [`try_put`](Queue::try_put), but it leaves it to the caller to ring: for one who has something to finish before
+    /// foreign code may run.
+    ///
+    /// # Errors
+    ///
+    /// As of [`try_put`](Queue::try_put).
+    #[inline]
+    pub fn put_quietly(&self, item: T) -> Result<Due, Rejected<T>> {
+        Ok(Due::of(self.put_and_wake(item)?, Side::Items))
+    }
+
+    #[inline]
+    fn put_and_wake(&self, item: T) -> Result<Option<Woken>, Rejected<T>> {
+        let mut state = self.state.lock();
+        if state.shut_down {
+            return Err(Rejected::ShutDown(item));
+        }
+        if self.room(&state) == 0 {
+            return Err(Rejected::Full(item));
+        }
+        state.put(item);
+        Ok(state.getters.wake())
+    }
+
+    /// Puts an item if there is room and nobody is to be woken for it: never rings, so it runs nothing foreign.
+    ///
+    /// # Errors
+    ///
+    /// The item back.
+    #[inline]
+    pub fn put_alone(&self, item: T) -> Result<(), T> {
+        let mut state = self.state.lock();
+        if state.shut_down || !state.getters.is_empty() || self.room(&state) == 0 {
+            return Err(item);
+        }
+        state.put(item);
         Ok(())
     }
 
@@ -308,16 +339,51 @@ impl<T: Send> Queue<T> {
     /// When there is none: [`NoItem::ShutDown`] after a shutdown, or else [`NoItem::Empty`].
     #[inline]
     pub fn try_get(&self, taker: Owner) -> Result<T, NoItem> {
-        let (item, woken) = {
-            let mut state = self.state.lock();
-            let Some(item) = state.take(self.order) else {
-                return Err(state.none());
-            };
-            state.taken.take(taker, 1);
-            (item, state.putters.wake())
-        };
+        let (item, woken) = self.take_and_wake(taker)?;
         self.ring(woken, Side::Room);
         Ok(item)
+    }
+
+    /// As [`try_get`](Queue::try_get), but it leaves it to the caller to ring.
+    ///
+    /// # Errors
+    ///
+    /// As of [`try_get`](Queue::try_get).
+    #[inline]
+    pub fn get_quietly(&self, taker: Owner) -> Result<(T, Due), NoItem> {
+        let (item, woken) = self.take_and_wake(taker)?;
+        Ok((item, Due::of(woken, Side::Room)))
+    }
+
+    #[inline]
+    fn take_and_wake(&self, taker: Owner) -> Result<(T, Option<Woken>), NoItem> {
+        let mut state = self.state.lock();
+        let Some(item) = state.take(self.order) else {
+            return Err(state.none());
+        };
+        state.taken.take(taker, 1);
+        Ok((item, state.putters.wake()))
+    }
+
+    /// Takes the next item if there is one and nobody is to be woken for its room: never rings, so it runs nothing foreign.
+    #[inline]
+    pub fn get_alone(&self, taker: Owner) -> Option<T> {
+        let mut state = self.state.lock();
+        if !state.putters.is_empty() {
+            return None;
+        }
+        let item = state.take(self.order)?;
+        state.taken.take(taker, 1);
+        Some(item)
+    }
+
+    /// Puts an item back that `taker` has taken and does not work on: it is unfinished as before, and the one that was put
+    /// last. Neither the bound nor a shutdown keeps it out. The caller rings.
+    pub fn put_back_quietly(&self, item: T, taker: Owner) -> Due {
+        let mut state = self.state.lock();
+        state.items.push(item);
+        state.taken.report(taker, 1);
+        Due::of(state.getters.wake(), Side::Items)
     }
 
     /// Takes the next items, at least one and at most `most` of them, on behalf of `taker`.
@@ -363,6 +429,13 @@ impl<T: Send> Queue<T> {
     /// With `immediate`, it is emptied at once: the items are handed back, and count as finished. Whoever waits for the end
     /// of all work goes on waiting for what has been taken out and not been reported.
     pub fn shutdown(&self, immediate: bool) -> Segments<T> {
+        let (items, due) = self.shutdown_quietly(immediate);
+        due.ring(self);
+        items
+    }
+
+    /// As [`shutdown`](Queue::shutdown), but it leaves it to the caller to ring.
+    pub fn shutdown_quietly(&self, immediate: bool) -> (Segments<T>, Due) {
         self.close(|state| {
             state.shut_down = true;
             let items = if immediate { std::mem::take(&mut state.items) } else { Segments::default() };
@@ -385,6 +458,13 @@ impl<T: Send> Queue<T> {
     /// assert_eq!(queue.try_get(Owner::current_thread()), Err(NoItem::ShutDown));
     /// ```
     pub fn retire(&self) -> Retired<T> {
+        let (retired, due) = self.retire_quietly();
+        due.ring(self);
+        retired
+    }
+
+    /// As [`retire`](Queue::retire), but it leaves it to the caller to ring.
+    pub fn retire_quietly(&self) -> (Retired<T>, Due) {
         self.close(|state| {
             state.taken = Book::closed();
             Retired {
@@ -396,18 +476,13 @@ impl<T: Send> Queue<T> {
     }
 
     /// Shuts it down by `change`, and lets everybody go on who has nothing left to wait for.
-    fn close<R>(&self, change: impl FnOnce(&mut State<T>) -> R) -> R {
-        let (changed, getters, putters, joiners) = {
-            let mut state = self.state.lock();
-            let changed = change(&mut state);
-            let getters = state.wake(Side::Items, usize::MAX);
-            let putters = state.wake(Side::Room, usize::MAX);
-            (changed, getters, putters, state.release_joiners())
-        };
-        self.ring(getters, Side::Items);
-        self.ring(putters, Side::Room);
-        self.ring(joiners, Side::AllDone);
-        changed
+    fn close<R>(&self, change: impl FnOnce(&mut State<T>) -> R) -> (R, Due) {
+        let mut state = self.state.lock();
+        let changed = change(&mut state);
+        let mut due = Due::of(state.wake(Side::Items, usize::MAX), Side::Items);
+        due.append(Due::of(state.wake(Side::Room, usize::MAX), Side::Room));
+        due.append(Due::of(state.release_joiners(), Side::AllDone));
+        (changed, due)
     }
 
     /// Takes all items out, for a garbage collector. They stay unfinished.

@@ -4,13 +4,17 @@
 //! epoch belongs to an ancestor.
 
 use std::sync::Once;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 static EPOCH: AtomicU32 = AtomicU32::new(1);
+/// Zero before the first fork: no thread is called that.
+static SURVIVOR: AtomicU64 = AtomicU64::new(0);
 static WATCH: Once = Once::new();
 
 extern "C" fn in_child() {
-    // The only thing that is done here: everything else in a freshly forked child of a threaded program is a risk.
+    // The only things that are done here: everything else in a freshly forked child of a threaded program is a risk.
+    // SAFETY: takes nothing and can't fail; it reads the thread's own register.
+    SURVIVOR.store(unsafe { libc::pthread_self() }, Ordering::Relaxed);
     EPOCH.fetch_add(1, Ordering::Relaxed);
 }
 
@@ -38,6 +42,13 @@ pub fn watch() {
 #[must_use]
 pub fn epoch() -> u32 {
     EPOCH.load(Ordering::Relaxed)
+}
+
+/// In a forked child, the thread that forked, by its [`ident`](crate::thread::ident): the only one of the parent's that the child
+/// has. None in a process that was not forked.
+#[must_use]
+pub fn survivor() -> Option<u64> {
+    Some(SURVIVOR.load(Ordering::Relaxed)).filter(|ident| *ident != 0)
 }
 
 /// Runs `check` in a forked child, and returns whether it returned true there: for tests of what a child finds.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
+import signal
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -411,3 +413,94 @@ def test_a_cancelled_task_hands_the_item_on_to_a_thread(make: Make, crew: Crew) 
         assert got == [1]
 
     run(main)
+
+
+class Nosy(asyncio.SelectorEventLoop):
+    """Runs code of its own where another thread wakes it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.on_wake: Callable[[], None] | None = None
+        self.raised: list[BaseException] = []
+
+    def call_soon_threadsafe(self, *args: Any, **kwargs: Any) -> Any:
+        on_wake, self.on_wake = self.on_wake, None
+        if on_wake is not None:
+            try:
+                on_wake()
+            except Exception as error:
+                self.raised.append(error)
+        return super().call_soon_threadsafe(*args, **kwargs)
+
+
+WAKES: dict[str, tuple[bool, Callable[[Queue[Any]], object], int]] = {
+    "put": (False, lambda queue: queue.put(1), 1),
+    "put-many": (False, lambda queue: queue.put_many([1, 2]), 2),
+    "get": (True, lambda queue: queue.get(), 1),
+    "get-many": (True, lambda queue: queue.get_many(2), 0),
+    "shutdown": (False, lambda queue: queue.shutdown(), 0),
+    "shutdown-immediate": (True, lambda queue: queue.shutdown(immediate=True), 0),
+}
+
+
+@pytest.mark.parametrize("wake", WAKES)
+def test_the_queue_can_be_used_where_a_coroutine_is_woken(base: type[Queue[Any]], wake: str) -> None:
+    """Code of the loop's, or a signal handler that comes then, finds the change made and the queue free."""
+    full, change, size = WAKES[wake]
+    queue = base(2)
+    loop = Nosy()
+    sizes: list[int] = []
+
+    def use() -> None:
+        sizes.append(queue.qsize())
+        queue.shutdown()
+
+    async def main() -> None:
+        if full:
+            queue.put_many([1, 2])
+        task = asyncio.ensure_future(queue.aput(3) if full else queue.aget())
+        await asleep(task)
+        loop.on_wake = use
+        thread = threading.Thread(target=change, args=(queue,))
+        thread.start()
+        thread.join(60)
+        await asyncio.wait_for(asyncio.gather(task, return_exceptions=True), 60)
+
+    try:
+        loop.run_until_complete(main())
+    finally:
+        loop.close()
+    assert (sizes, loop.raised) == ([size], [])
+
+
+def test_signal_handlers_put_while_coroutines_are_woken(base: type[Queue[Any]]) -> None:
+    queue = base()
+    # One handler can interrupt another.
+    numbers = itertools.count()
+    put: list[int] = []
+    got: list[int] = []
+
+    def handler(_signum: int, _frame: object) -> None:
+        number = next(numbers)
+        queue.put_nowait(number)
+        put.append(number)
+
+    async def take() -> None:
+        got.extend([item async for item in queue])
+
+    consumer = threading.Thread(target=lambda: asyncio.run(take()))
+    consumer.start()
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
+    try:
+        deadline = time.monotonic() + 60
+        while len(put) < 1000 and time.monotonic() < deadline:
+            queue.put(-1)
+            time.sleep(0)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        queue.shutdown()
+        consumer.join(60)
+    assert len(put) >= 1000
+    assert sorted(item for item in got if item >= 0) == list(range(len(put)))

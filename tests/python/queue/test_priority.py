@@ -162,6 +162,63 @@ def test_an_error_amid_a_batch_loses_nothing() -> None:
     assert some + [item.number for item in queue.get_many(20)] == list(range(20))
 
 
+def interrupted(monkeypatch: pytest.MonkeyPatch, error: type[BaseException], moment: int) -> None:
+    """Let a comparison raise `error` after `moment` others."""
+    left = iter(range(moment, -1, -1))
+
+    def less(one: Item, other: Item) -> bool:
+        if next(left, None) == 0:
+            raise error
+        return one.number < other.number
+
+    monkeypatch.setattr(Item, "__lt__", less)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_what_is_no_exception_is_raised_amid_a_batch_and_takes_nothing(
+    error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next call would not meet it again, as it would a failing comparison."""
+    numbers = list(range(15))
+    random.Random(3).shuffle(numbers)
+    raised = 0
+    for moment in range(60):
+        queue: PriorityQueue[Any] = PriorityQueue()
+        queue.put_many(map(Item, numbers))
+        with monkeypatch.context() as patch:
+            interrupted(patch, error, moment)
+            try:
+                got = queue.get_many(15)
+            except error:
+                raised += 1
+                assert queue.qsize() == queue.unfinished_tasks == 15
+                got = queue.get_many(15)
+        assert [item.number for item in got] == sorted(numbers)
+        assert queue.empty()
+        for _ in numbers:
+            queue.task_done()
+        queue.join()
+    assert 30 < raised < 60
+
+
+def test_what_is_put_back_is_there_for_others(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue: PriorityQueue[Any] = PriorityQueue(5)
+    queue.put_many([Item(number) for number in range(5)])
+    putter = crew.start(queue.put, Item(5))
+    until_asleep(putter)
+    with monkeypatch.context() as patch:
+        # Two comparisons for the first item, two for the second one.
+        interrupted(patch, KeyboardInterrupt, 3)
+        with pytest.raises(KeyboardInterrupt):
+            queue.get_many(5)
+    # The room for which the putter was woken is gone.
+    until_asleep(putter)
+    assert queue.full()
+    assert [item.number for item in queue.get_many(5)] == [0, 1, 2, 3, 4]
+    crew.join()
+    assert queue.get().number == 5
+
+
 def test_a_comparison_can_not_use_its_own_queue() -> None:
     queue: PriorityQueue[Any] = PriorityQueue()
 

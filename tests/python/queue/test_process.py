@@ -178,6 +178,92 @@ thread.join()
     assert (ended.code, ended.err) == (0, "")
 
 
+COMPARED = """
+class Item:
+    def __init__(self, number, compare=lambda: None):
+        self.number = number
+        self.compare = compare
+    def __lt__(self, other):
+        self.compare()
+        other.compare()
+        return self.number < other.number
+
+queue = PriorityQueue()
+queue.put(Item(2))
+"""
+
+
+@pytest.mark.parametrize("change", ["queue.put(slow)", "queue.get_many(4)"])
+def test_a_child_has_no_part_in_a_comparison_that_another_thread_makes(change: str) -> None:
+    ended = run_program(
+        FORK
+        + COMPARED
+        + f"""
+entered, go, thread = threading.Event(), threading.Event(), None
+queue.put_many(map(Item, (4, 3, 5)))
+
+def compare():
+    if threading.current_thread() is thread:
+        entered.set()
+        go.wait()
+
+slow = Item(1, compare)
+queue.put(Item(6, compare))
+
+def child():
+    # Others wait for the turn no less than this thread does.
+    thread = threading.Thread(target=lambda: queue.put(Item(7)))
+    thread.start()
+    thread.join()
+    queue.put(Item(0))
+    for item in (queue.get(), queue.get()):
+        numbers.append(item.number)
+    assert numbers == [0, 2], numbers
+
+numbers = []
+thread = threading.Thread(target=lambda: {change})
+thread.start()
+entered.wait()
+in_child(child)
+in_child(lambda: in_child(child))
+go.set()
+thread.join()
+""",
+        options=("-W", "ignore::DeprecationWarning"),
+        timeout=30,
+    )
+    assert (ended.code, ended.err) == (0, "")
+
+
+def test_a_comparison_that_forks_goes_on_in_both() -> None:
+    ended = run_program(
+        FORK
+        + COMPARED
+        + """
+pids = []
+def fork():
+    if not pids:
+        pids.append(os.fork())
+        if not pids[0]:
+            try:
+                queue.get_nowait()
+            except RuntimeError as error:
+                pids.append(str(error))
+
+queue.put(Item(1, fork))
+assert queue.qsize() == 2
+assert [queue.get().number, queue.get().number] == [1, 2]
+if pids[0]:
+    assert os.waitstatus_to_exitcode(os.waitpid(pids[0], 0)[1]) == 0
+else:
+    assert "within a comparison" in pids[1]
+    os._exit(0)
+""",
+        timeout=30,
+    )
+    assert (ended.code, ended.err) == (0, "")
+
+
 def test_a_signal_handler_that_forks_leaves_the_wait_to_both() -> None:
     ended = run_program(
         FORK

@@ -53,3 +53,13 @@ pub(crate) fn lift(place: usize, mut swap: impl FnMut(usize)) {
         swap(at);
     }
 }
+
+/// Undoes what [`lift`] did: with the item that was the first one in hand, exchanges it all the way down to `place`, after which
+/// the last one is in hand again.
+pub(crate) fn lower(place: usize, mut swap: impl FnMut(usize)) {
+    // The way down is the way up from `place`, in one-based numbers the bits of its own from the highest one.
+    let target = place + 1;
+    for shift in (0..=target.ilog2()).rev() {
+        swap((target >> shift) - 1);
+    }
+}

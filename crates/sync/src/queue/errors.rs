@@ -35,6 +35,14 @@ impl<T> Rejected<T> {
             Self::Full(item) | Self::ShutDown(item) => item,
         }
     }
+
+    /// The same with another item.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Rejected<U> {
+        match self {
+            Self::Full(item) => Rejected::Full(change(item)),
+            Self::ShutDown(item) => Rejected::ShutDown(change(item)),
+        }
+    }
 }
 
 impl<T> fmt::Debug for Rejected<T> {

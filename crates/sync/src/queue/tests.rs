@@ -103,6 +103,84 @@ fn the_book_of_takers_does_not_grow_without_bound() {
 }
 
 #[test]
+fn alone_one_wakes_nobody() {
+    let queue = bounded(1);
+    let (getter, putter) = (waiter(1), waiter(2));
+    let (items, room) = (Until::items(&queue), Until::room(&queue));
+    assert!(!items.attempt(&getter));
+    assert_eq!(queue.put_alone(1), Err(1), "somebody waits for it");
+    assert!(getter.is_queued() && queue.is_empty());
+    queue.try_put(1).expect("room");
+    assert!(getter.is_woken());
+    assert_eq!(queue.put_alone(2), Err(2), "it is full");
+    assert!(!room.attempt(&putter));
+    assert_eq!(queue.get_alone(ME), None, "somebody waits for its room");
+    assert!(putter.is_queued());
+    assert_eq!(queue.try_get(ME), Ok(1));
+    assert_eq!((queue.put_alone(3), queue.get_alone(ME), queue.get_alone(ME)), (Ok(()), Some(3), None));
+    assert_eq!((queue.unfinished(), takers(&queue)), (2, vec![ME]));
+    queue.shutdown(false);
+    assert_eq!(queue.put_alone(4), Err(4));
+}
+
+#[test]
+fn a_quiet_change_is_made_before_anybody_is_told() {
+    let queue = Arc::new(bounded(2));
+    let seen: Arc<StdMutex<Vec<usize>>> = Arc::default();
+    let ring = {
+        let (queue, seen) = (Arc::clone(&queue), Arc::clone(&seen));
+        move || {
+            seen.lock().expect("no panic").push(queue.len());
+            true
+        }
+    };
+    let getter = Waiter::task(Owner::task(8), Box::new(ring));
+    let items = Until::items(Arc::clone(&queue));
+    assert!(!items.attempt(&getter));
+    let mut due = queue.put_quietly(1).expect("room");
+    due.append(queue.put_quietly(2).expect("room"));
+    assert!(getter.is_woken() && seen.lock().expect("no panic").is_empty());
+    due.ring(&queue);
+    assert_eq!(*seen.lock().expect("no panic"), [2]);
+
+    let (item, due) = queue.get_quietly(ME).expect("an item");
+    due.ring(&queue);
+    assert!(items.attempt(&getter), "one is left");
+    queue.try_get(ME).expect("an item");
+    assert!(!items.attempt(&getter));
+    let (rest, due) = queue.shutdown_quietly(true);
+    assert_eq!((item, rest.len(), seen.lock().expect("no panic").len()), (1, 0, 1));
+    due.ring(&queue);
+    assert_eq!(seen.lock().expect("no panic").len(), 2);
+}
+
+#[test]
+fn what_is_put_back_is_as_unfinished_as_before() {
+    let queue = bounded(1);
+    queue.try_put(1).expect("room");
+    let (item, due) = queue.get_quietly(ME).expect("an item");
+    due.ring(&queue);
+    queue.try_put(2).expect("room");
+    queue.shutdown(false);
+    queue.put_back_quietly(item, ME).ring(&queue);
+    assert_eq!((queue.len(), queue.unfinished(), takers(&queue)), (2, 2, vec![]));
+    assert_eq!((queue.try_get(ME), queue.try_get(ME)), (Ok(2), Ok(1)));
+    queue.task_done(2, ME).expect("two were put");
+}
+
+#[test]
+fn what_is_put_back_wakes_one_who_waits_for_it() {
+    let queue = bounded(0);
+    queue.try_put(1).expect("room");
+    let (item, due) = queue.get_quietly(ME).expect("an item");
+    due.ring(&queue);
+    let getter = waiter(1);
+    assert!(!Until::items(&queue).attempt(&getter));
+    queue.put_back_quietly(item, ME).ring(&queue);
+    assert!(getter.is_woken());
+}
+
+#[test]
 fn a_bound_can_be_changed() {
     let queue = bounded(1);
     let (first, second) = (waiter(1), waiter(2));
