@@ -61,13 +61,24 @@ impl RLock {
         self.lock.try_acquire(owner) || self.acquire_again(owner)
     }
 
+    /// As [`try_acquire`](Self::try_acquire), but false instead of a panic.
+    #[inline]
+    pub fn acquire_alone(&self, owner: Owner) -> bool {
+        self.lock.try_acquire(owner) || self.lock.owner() == Some(owner) && self.count_again().is_some()
+    }
+
     fn acquire_again(&self, owner: Owner) -> bool {
         let mine = self.lock.owner() == Some(owner);
         if mine {
-            let again = self.again.load(Ordering::Relaxed).checked_add(1);
-            self.again.store(again.expect("nobody counts that far"), Ordering::Relaxed);
+            self.count_again().expect("nobody counts that far");
         }
         mine
+    }
+
+    fn count_again(&self) -> Option<()> {
+        let again = self.again.load(Ordering::Relaxed).checked_add(1)?;
+        self.again.store(again, Ordering::Relaxed);
+        Some(())
     }
 
     /// Gives up one of the owner's holds; with the last one the lock is free, or handed over.
@@ -85,6 +96,21 @@ impl RLock {
             again => {
                 self.again.store(again - 1, Ordering::Relaxed);
                 Ok(())
+            }
+        }
+    }
+
+    /// Gives up one of the owner's holds if it has one and nobody is to be woken: never rings, so it runs nothing foreign.
+    #[inline]
+    pub fn release_alone(&self, owner: Owner) -> bool {
+        if self.lock.owner() != Some(owner) {
+            return false;
+        }
+        match self.again.load(Ordering::Relaxed) {
+            0 => self.lock.release_alone(),
+            again => {
+                self.again.store(again - 1, Ordering::Relaxed);
+                true
             }
         }
     }
@@ -205,6 +231,20 @@ mod tests {
         assert!(lock.try_acquire(ME) && !lock.try_acquire(OTHER));
         assert_eq!(lock.release(OTHER), Err(NotOwner));
         assert_eq!((lock.count(ME), lock.count(OTHER), lock.holder()), (1, 0, Some((ME, 1))));
+    }
+
+    #[test]
+    fn alone_one_gives_up_a_hold_and_wakes_nobody() {
+        let lock = RLock::default();
+        let waiter = crate::waiter::Waiter::thread(OTHER);
+        assert!(!lock.release_alone(ME));
+        assert!((0..2).all(|_| lock.acquire_alone(ME)) && !lock.acquire_alone(OTHER));
+        assert!(!lock.attempt(&waiter));
+        assert!(!lock.release_alone(OTHER) && lock.release_alone(ME));
+        assert!(!lock.release_alone(ME), "the last one wakes somebody");
+        assert_eq!((lock.count(ME), waiter.is_queued()), (1, true));
+        lock.restore(ME, u32::MAX).expect("held");
+        assert!(lock.acquire_alone(ME) && !lock.acquire_alone(ME), "it can't count any further");
     }
 
     #[test]

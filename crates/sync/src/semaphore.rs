@@ -106,16 +106,24 @@ impl Semaphore {
     /// [`OverRelease`] when it would hold more than its bound; then it stays as it was.
     #[inline]
     pub fn release(&self, count: u64) -> Result<(), OverRelease> {
+        if !self.release_alone(count) {
+            Woken::ring_all(self.give_back(count)?, self);
+        }
+        Ok(())
+    }
+
+    /// Gives `count` permits back if it holds so many more and nobody is to be woken: never rings, so it runs nothing foreign.
+    #[inline]
+    pub fn release_alone(&self, count: u64) -> bool {
         let mut word = self.word.load(Ordering::Relaxed);
         while word & CONTENDED == 0 {
-            let more = self.sum(word, count)?;
+            let Ok(more) = self.sum(word, count) else { return false };
             match self.word.compare_exchange_weak(word, more, Ordering::Release, Ordering::Relaxed) {
-                Ok(_) => return Ok(()),
+                Ok(_) => return true,
                 Err(now) => word = now,
             }
         }
-        Woken::ring_all(self.give_back(count)?, self);
-        Ok(())
+        false
     }
 
     /// The word with so many more permits.
@@ -271,6 +279,17 @@ mod tests {
         assert!(semaphore.attempt(&all[1]) && !semaphore.attempt(&all[0]));
         semaphore.release(2).expect("unbounded");
         assert!(all[0].is_woken() && all[2].is_woken());
+    }
+
+    #[test]
+    fn alone_a_release_wakes_nobody() {
+        let [first, ..] = waiters();
+        let semaphore = Semaphore::new(0, Some(1), false);
+        assert!(!semaphore.attempt(&first));
+        assert!(!semaphore.release_alone(1) && first.is_queued());
+        semaphore.release(1).expect("below its bound");
+        assert!(semaphore.attempt(&first));
+        assert!(semaphore.release_alone(1) && !semaphore.release_alone(1), "it holds one at most");
     }
 
     #[test]

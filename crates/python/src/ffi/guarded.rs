@@ -44,11 +44,17 @@ mod imp {
             f(unsafe { &mut *self.value.get() })
         }
 
+        /// The same, for one who has something else to do when the value is in use.
+        #[inline]
+        pub(crate) fn try_with<R>(&self, py: Python<'_>, f: impl FnOnce(&mut T) -> R) -> Option<R> {
+            (!self.busy.get()).then(|| self.with(py, f))
+        }
+
         /// The same for the garbage collector, which gets nothing when the value is in use.
         pub(crate) fn inspect<R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
             // SAFETY: the collector runs attached.
             let py = unsafe { Python::assume_attached() };
-            (!self.busy.get()).then(|| self.with(py, f))
+            self.try_with(py, f)
         }
     }
 }
@@ -69,6 +75,11 @@ mod imp {
         #[inline]
         pub(crate) fn with<R>(&self, _py: Python<'_>, f: impl FnOnce(&mut T) -> R) -> R {
             f(&mut self.0.lock())
+        }
+
+        #[inline]
+        pub(crate) fn try_with<R>(&self, py: Python<'_>, f: impl FnOnce(&mut T) -> R) -> Option<R> {
+            Some(self.with(py, f))
         }
 
         pub(crate) fn inspect<R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {

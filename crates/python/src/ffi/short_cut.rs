@@ -2,7 +2,7 @@
 //!
 //! A method is called without arguments as a rule, takes one atomic operation, and returns `None` or `True`. Before it, here,
 //! comes neither a look at arguments nor a guard against panics: whatever is not that simple goes the long way, through the
-//! method as the binding library made it. For that the function in the method's definition is replaced, once, when the module
+//! method as the binding library made it. So does whatever has to wake somebody, as that runs foreign code. For that the function in the method's definition is replaced, once, when the module
 //! is made.
 
 use pyo3::PyClass;
@@ -58,7 +58,10 @@ pub(crate) trait ShortCut {
         true
     }
 
-    /// None when it has to go the long way, as if nothing had happened. The argument is there if it takes one. Must not panic.
+    /// None when it has to go the long way, as if nothing had happened. The argument is there if it takes one.
+    ///
+    /// It must not panic, as that ends the process: nobody is woken here, and nothing foreign runs, so there is little that
+    /// could.
     fn run(object: &Self::Class, argument: Option<&Bound<'_, PyAny>>, py: Python<'_>) -> Option<Answer>;
 
     /// Where the long way is kept.

@@ -64,20 +64,20 @@ impl Core {
         }
     }
 
-    /// Puts an item into a line, if there is room.
+    /// Puts an item into a line, if there is room and nobody is to be woken.
     #[inline]
     pub(crate) fn quick_put(&self, item: Item) -> Result<(), Item> {
         match self {
-            Self::Line(line) => line.try_put(item).map_err(Rejected::into_inner),
+            Self::Line(line) => line.put_alone(item),
             Self::Heap(_) => Err(item),
         }
     }
 
-    /// Takes an item from a line, if there is one.
+    /// Takes an item from a line, if there is one and nobody is to be woken.
     #[inline]
     pub(crate) fn quick_get(&self) -> Option<Item> {
         match self {
-            Self::Line(line) => line.try_get(Owner::current_thread()).ok(),
+            Self::Line(line) => line.get_alone(Owner::current_thread()),
             Self::Heap(_) => None,
         }
     }

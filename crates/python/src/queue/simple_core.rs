@@ -42,6 +42,15 @@ impl State {
         &mut self.getters
     }
 
+    #[inline]
+    fn take(&mut self) -> Option<Item> {
+        let item = self.items.pop_front();
+        if self.items.len() < self.items.capacity() / 4 {
+            self.shrink();
+        }
+        item
+    }
+
     #[cold]
     fn shrink(&mut self) {
         if self.items.capacity() > SMALL {
@@ -71,27 +80,28 @@ impl Core {
         })
     }
 
-    /// Puts an item if nobody waits for one.
+    /// Puts an item if nobody waits for one, and nobody is inside.
     #[inline]
-    pub(crate) fn put_alone(&self, py: Python<'_>, item: Item) -> Result<(), Item> {
-        self.0.with(py, |state| {
-            if !state.getters.is_empty() {
-                return Err(item);
+    pub(crate) fn put_alone(&self, item: &Bound<'_, PyAny>) -> bool {
+        let put = self.0.try_with(item.py(), |state| {
+            let alone = state.getters.is_empty();
+            if alone {
+                state.items.push_back(item.clone().unbind());
             }
-            state.items.push_back(item);
-            Ok(())
-        })
+            alone
+        });
+        put == Some(true)
     }
 
     #[inline]
     pub(crate) fn get(&self, py: Python<'_>) -> Option<Item> {
-        self.0.with(py, |state| {
-            let item = state.items.pop_front();
-            if state.items.len() < state.items.capacity() / 4 {
-                state.shrink();
-            }
-            item
-        })
+        self.0.with(py, State::take)
+    }
+
+    /// Takes the next item if there is one, and nobody is inside.
+    #[inline]
+    pub(crate) fn get_alone(&self, py: Python<'_>) -> Option<Item> {
+        self.0.try_with(py, State::take).flatten()
     }
 
     pub(crate) fn len(&self, py: Python<'_>) -> usize {

@@ -56,18 +56,15 @@ impl Condition {
         }
     }
 
-    /// Notifies so many if the calling thread is known to hold the lock.
+    /// Notifies if the calling thread is known to hold the lock, and nobody is there to be notified.
     #[inline]
-    pub(super) fn notify_at_once(&self, count: usize) -> bool {
+    pub(super) fn notify_at_once(&self) -> bool {
         let held = match self.made.peek() {
             Some(ConditionLock::RLock(lock)) => lock.get().core.owner() == Some(Owner::current_thread()),
             Some(ConditionLock::Lock(lock)) => lock.get().core.is_locked(),
             _ => false,
         };
-        if held {
-            self.changed.notify(count);
-        }
-        held
+        held && self.changed.waiters() == 0
     }
 
     #[inline]

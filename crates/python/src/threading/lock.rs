@@ -46,7 +46,7 @@ impl Lock {
     #[inline]
     pub(super) fn release_at_once(&self) -> bool {
         let by_thread = self.core.owner().is_some_and(|holder| !holder.is_task());
-        by_thread && !place::tracking() && self.core.release().is_ok()
+        by_thread && !place::tracking() && self.core.release_alone()
     }
 
     /// Takes it for the calling thread, however long that takes.

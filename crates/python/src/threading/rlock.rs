@@ -41,13 +41,13 @@ impl RLock {
     /// Takes it for the calling thread if that is all there is to do.
     #[inline]
     pub(super) fn acquire_at_once(&self) -> bool {
-        !place::tracking() && self.core.try_acquire(Owner::current_thread())
+        !place::tracking() && self.core.acquire_alone(Owner::current_thread())
     }
 
     /// Gives up one hold of the calling thread if that is all there is to do.
     #[inline]
     pub(super) fn release_at_once(&self) -> bool {
-        !place::tracking() && self.core.release(Owner::current_thread()).is_ok()
+        !place::tracking() && self.core.release_alone(Owner::current_thread())
     }
 
     fn take(slf: &Bound<'_, Self>, patience: Patience) -> PyResult<bool> {

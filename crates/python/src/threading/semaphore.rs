@@ -40,10 +40,10 @@ impl Semaphore {
         self.made.peek().is_some_and(|core| core.try_acquire(1))
     }
 
-    /// Gives a permit back if it can.
+    /// Gives a permit back if that is all there is to do.
     #[inline]
     pub(super) fn release_at_once(&self) -> bool {
-        self.made.peek().is_some_and(|core| core.release(1).is_ok())
+        self.made.peek().is_some_and(|core| core.release_alone(1))
     }
 
     fn make(&self, value: i64, bounded: bool, fair: bool) -> PyResult<()> {

@@ -27,8 +27,8 @@ short_cuts! {
     ConditionAcquire: Condition "__enter__" Nothing => |condition: &Condition, _, _| yes(condition.acquire_at_once());
     ConditionRelease: Condition "release" Nothing => |condition: &Condition, _, _| nothing(condition.release_at_once());
     ConditionExit: Condition "__exit__" Whatever => |condition: &Condition, _, _| nothing(condition.release_at_once());
-    ConditionNotify: Condition "notify" Nothing => |condition: &Condition, _, _| nothing(condition.notify_at_once(1));
-    ConditionNotifyAll: Condition "notify_all" Nothing only condition::is_plain => |condition: &Condition, _, _| nothing(condition.notify_at_once(usize::MAX));
+    ConditionNotify: Condition "notify" Nothing => |condition: &Condition, _, _| nothing(condition.notify_at_once());
+    ConditionNotifyAll: Condition "notify_all" Nothing only condition::is_plain => |condition: &Condition, _, _| nothing(condition.notify_at_once());
     SemaphoreAcquire: Semaphore "acquire" Nothing => |semaphore: &Semaphore, _, _| yes(semaphore.acquire_at_once());
     SemaphoreEnter: Semaphore "__enter__" Nothing => |semaphore: &Semaphore, _, _| yes(semaphore.acquire_at_once());
     SemaphoreRelease: Semaphore "release" Nothing => |semaphore: &Semaphore, _, _| nothing(semaphore.release_at_once());
