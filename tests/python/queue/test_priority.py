@@ -50,7 +50,7 @@ VALUES: dict[str, Callable[[random.Random], Any]] = {
     "big ints": lambda r: r.choice((-1, 1)) * 10 ** r.randrange(15, 40) + r.randrange(3),
     "floats": lambda r: r.choice((r.random(), float("inf"), -float("inf"), 0.0, -0.0)),
     "mixed numbers": lambda r: r.choice(
-        (r.randrange(5), r.random() * 5, True, False, 2**53, 2**53 + 1, 2.0**53, 10**400)
+        (r.randrange(5), r.random() * 5, True, False, 2**53, 2**53 + 1, 2.0**53, -(2**63), 10**400)
     ),
     "strings": lambda r: "".join(r.choice("ab\xe9\u4e2d\U0001f600") for _ in range(r.randrange(4))),
     "bytes": lambda r: bytes(r.randrange(3) for _ in range(r.randrange(4))),

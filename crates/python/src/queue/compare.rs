@@ -9,7 +9,7 @@ use pyo3::types::{PyFloat, PyInt, PyString, PyTuple};
 use std::cmp::Ordering;
 
 /// Up to here a float has room for every integer.
-const EXACT: i64 = 1 << 53;
+const EXACT: u64 = 1 << 53;
 
 /// Tuples in tuples, to this depth.
 const DEEPEST: u32 = 4;
@@ -111,7 +111,7 @@ fn float(object: &Bound<'_, PyAny>) -> Option<f64> {
         return Some(float.value());
     }
     #[expect(clippy::cast_precision_loss, reason = "checked to be exact")]
-    integer(object).filter(|integer| integer.abs() <= EXACT).map(|integer| integer as f64)
+    integer(object).filter(|integer| integer.unsigned_abs() <= EXACT).map(|integer| integer as f64)
 }
 
 /// By the first elements that are not equal. As in Python, an object is equal to itself there, even NaN.
