@@ -103,6 +103,20 @@ fn the_book_of_takers_does_not_grow_without_bound() {
 }
 
 #[test]
+fn one_who_never_reports_is_not_written_down_for_ever() {
+    let queue = bounded(0);
+    let [one, other] = [1, 2].map(Owner::thread);
+    queue.put_many(&mut (0..3000).collect()).expect("open");
+    queue.get_many(1000, one).expect("items");
+    queue.try_get(other).expect("an item");
+    assert_eq!(takers(&queue), [one, other]);
+    queue.get_many(24, one).expect("items");
+    assert_eq!(takers(&queue), []);
+    queue.try_get(other).expect("an item");
+    assert_eq!(takers(&queue), []);
+}
+
+#[test]
 fn alone_one_wakes_nobody() {
     let queue = bounded(1);
     let (getter, putter) = (waiter(1), waiter(2));
