@@ -90,6 +90,24 @@ fn alone(criterion: &mut Criterion) {
             receiver.recv().expect("it was put")
         });
     });
+    // By turns for so many takers: whether they report decides what the queue knows of them.
+    let takers: Vec<_> = (1..=32).map(|number| Owner::task(number * 8)).collect();
+    for reports in [false, true] {
+        let queue = Queue::new(None, Order::Fifo);
+        let mut next = takers.iter().cycle();
+        let name = if reports { "32 takers who report" } else { "32 takers who do not report" };
+        group.bench_function(format!("raddle, {name}"), |bencher| {
+            bencher.iter(|| {
+                let taker = *next.next().expect("a circle");
+                queue.try_put(black_box(1)).expect("open");
+                let item = queue.try_get(taker);
+                if reports {
+                    queue.task_done(1, taker).expect("it was put");
+                }
+                item
+            });
+        });
+    }
     group.finish();
 
     let mut group = criterion.benchmark_group("a batch of 100, one thread");
