@@ -268,7 +268,7 @@ impl<T: Send> Queue<T> {
     /// As of [`try_put`](Queue::try_put).
     #[inline]
     pub fn put_quietly(&self, item: T) -> Result<Due, Rejected<T>> {
-        Ok(Due::of(self.put_and_wake(item)?, Side::Items))
+        Ok(Due::of_one(self.put_and_wake(item)?, Side::Items))
     }
 
     #[inline]
@@ -352,7 +352,7 @@ impl<T: Send> Queue<T> {
     #[inline]
     pub fn get_quietly(&self, taker: Owner) -> Result<(T, Due), NoItem> {
         let (item, woken) = self.take_and_wake(taker)?;
-        Ok((item, Due::of(woken, Side::Room)))
+        Ok((item, Due::of_one(woken, Side::Room)))
     }
 
     #[inline]
@@ -383,7 +383,7 @@ impl<T: Send> Queue<T> {
         let mut state = self.state.lock();
         state.items.push(item);
         state.taken.report(taker, 1);
-        Due::of(state.getters.wake(), Side::Items)
+        Due::of_one(state.getters.wake(), Side::Items)
     }
 
     /// Takes the next items, at least one and at most `most` of them, on behalf of `taker`.

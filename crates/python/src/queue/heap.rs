@@ -258,6 +258,7 @@ impl Heap {
 
 impl Turn<'_> {
     /// Where an item belongs.
+    #[inline]
     fn place(&self, py: Python<'_>, entry: &Entry) -> PyResult<Result<usize, Rejected<()>>> {
         let heap = self.heap;
         if let Ok(place) = self.quick_place(py, entry) {
@@ -279,6 +280,7 @@ impl Turn<'_> {
     }
 
     /// Puts an item where it belongs. The caller rings when the turn is over.
+    #[inline]
     fn put(&self, place: usize, entry: Entry) -> Result<Due, Rejected<Entry>> {
         match self.heap.tokens.put_quietly(()) {
             Ok(due) => {
@@ -293,6 +295,7 @@ impl Turn<'_> {
     }
 
     /// Where the last item belongs once the first one is taken out.
+    #[inline]
     fn sink(&self, py: Python<'_>) -> PyResult<usize> {
         if let Ok(place) = self.quick_sink(py) {
             return Ok(place);
@@ -311,6 +314,7 @@ impl Turn<'_> {
     }
 
     /// Takes the first item out, given the place at which the last one belongs. The caller rings when the turn is over.
+    #[inline]
     fn take(&self, place: usize) -> Result<(Entry, Due), NoItem> {
         let ((), due) = self.heap.tokens.get_quietly(self.me)?;
         let mut items = self.heap.items.lock();

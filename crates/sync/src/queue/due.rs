@@ -20,6 +20,13 @@ pub struct Due(Vec<(Side, Woken)>);
 
 impl Due {
     #[inline]
+    pub(super) fn of_one(woken: Option<Woken>, side: Side) -> Self {
+        match woken {
+            None => Self(Vec::new()),
+            Some(one) => Self(vec![(side, one)]),
+        }
+    }
+
     pub(super) fn of(woken: impl IntoIterator<Item = Woken>, side: Side) -> Self {
         Self(woken.into_iter().map(|one| (side, one)).collect())
     }
@@ -35,6 +42,13 @@ impl Due {
     /// Wakes them. `queue` is the one that was changed: when one of them is gone, it passes on what he was woken for.
     #[inline]
     pub fn ring<T: Send + 'static>(self, queue: &Queue<T>) {
+        if !self.0.is_empty() {
+            self.ring_each(queue);
+        }
+    }
+
+    #[cold]
+    fn ring_each<T: Send + 'static>(self, queue: &Queue<T>) {
         for (side, woken) in self.0 {
             woken.ring(&Until { queue, side });
         }
