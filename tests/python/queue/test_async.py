@@ -423,7 +423,7 @@ class Nosy(asyncio.SelectorEventLoop):
         self.on_wake: Callable[[], None] | None = None
         self.raised: list[BaseException] = []
 
-    def call_soon_threadsafe(self, *args: Any, **kwargs: Any) -> Any:
+    def call_soon_threadsafe(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         on_wake, self.on_wake = self.on_wake, None
         if on_wake is not None:
             try:
