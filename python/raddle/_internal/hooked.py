@@ -35,11 +35,7 @@ LATER = Later()
 
 
 class Hooked:
-    """What a queue's attributes refer to once its items stand in Python.
-
-    Args:
-        hand_over: the items are still native. The caller has `mutex` until `end_hand_over`.
-    """
+    """What a queue's attributes refer to once its items stand in Python."""
 
     __slots__ = (
         "all_tasks_done",
@@ -55,7 +51,7 @@ class Hooked:
     queue: Any
     maxsize: Any
 
-    def __init__(self, hand_over: bool) -> None:
+    def __init__(self) -> None:
         self.mutex = Lock()
         self.not_empty = Condition(self.mutex)
         self.not_full = Condition(self.mutex)
@@ -63,17 +59,6 @@ class Hooked:
         self.unfinished_tasks = 0
         self.is_shutdown = False
         self.maxsize = 0
-        if hand_over:
-            self.mutex.acquire()
-
-    def end_hand_over(self) -> None:
-        """Let others in: the items have been handed over."""
-        self.mutex.release()
-
-    def await_hand_over(self) -> None:
-        """Wait until the items have been handed over."""
-        with self.mutex:
-            pass
 
     def put(self, owner: Queue[T], item: T, block: bool, timeout: float | None) -> None:
         """Put an item, as `Queue.put` does."""

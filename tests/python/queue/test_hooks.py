@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import heapq
+import signal
 from typing import Any
 
 import pytest
@@ -204,6 +206,31 @@ def test_those_who_wait_go_on_when_the_items_become_pythons(attribute: str, crew
     full.task_done()
     crew.join()
     assert sorted(got) == [1, 2]
+
+
+@pytest.mark.parametrize("base", [Queue, LifoQueue, PriorityQueue])
+def test_a_signal_amid_the_switch_leaves_the_queue_usable(base: type[Queue[Any]]) -> None:
+    class Interruption(Exception):
+        pass
+
+    def interrupt(*_: object) -> None:
+        raise Interruption
+
+    previous = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for turn in range(60):
+            queue = base()
+            queue.put_many(list(range(20_000)))
+            with contextlib.suppress(Interruption):
+                signal.setitimer(signal.ITIMER_REAL, 1e-5 + turn * 1e-5)
+                queue.mutex  # noqa: B018 - this is what makes the items Python's
+                signal.pause()
+            assert queue.mutex.acquire(timeout=10)
+            queue.mutex.release()
+            assert (queue.qsize(), queue.unfinished_tasks) == (20_000, 20_000)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
 
 
 def test_a_shut_down_queue_stays_so_when_it_becomes_pythons() -> None:

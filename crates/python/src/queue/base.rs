@@ -6,7 +6,7 @@
 //! The file is long because a class has one `#[pymethods]` block.
 
 use super::arguments::{Block, Wait};
-use super::core::{Core, For, Item};
+use super::core::{Core, For, Item, Left};
 use super::iterate::QueueIterator;
 use super::names::{Kind, is_hook, kind_of, names};
 use super::switch;
@@ -20,7 +20,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple, PyType};
 use pyo3::{PyTraverseError, PyVisit};
 use raddle_sync::queue::{NoItem, Rejected, ShutDown, TooMany};
-use raddle_sync::{Owner, Waitable, Waiter};
+use raddle_sync::{Mutex, Owner, Waitable, Waiter};
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -37,6 +37,8 @@ pub(crate) struct Queue {
     pub(super) hooked: ffi::OnceRef,
     /// It holds the items.
     pub(super) filled: AtomicBool,
+    /// What is still to be handed over to it.
+    pub(super) left: Mutex<Option<Left>>,
     overrides_get: bool,
     overrides_put: bool,
 }
@@ -280,6 +282,7 @@ impl Queue {
             maxsize: AtomicI64::new(0),
             hooked: ffi::OnceRef::default(),
             filled: AtomicBool::new(kind.is_none()),
+            left: Mutex::default(),
             overrides_get: !class.getattr("get")?.is(&names(py).get),
             overrides_put: !class.getattr("put")?.is(&names(py).put),
         })

@@ -25,7 +25,7 @@ pub(crate) struct Names {
     pub(crate) empty: Py<PyType>,
     pub(crate) full: Py<PyType>,
     pub(crate) shut_down: Py<PyType>,
-    /// `Hooked(mutex_is_held: bool)`: the state of a queue in Python.
+    /// `Hooked()`: the state of a queue in Python.
     pub(crate) hooked: Py<PyAny>,
     /// `collections.deque`, which holds the items of a `Queue` in Python.
     pub(crate) deque: Py<PyAny>,

@@ -1,13 +1,18 @@
 //! How a native queue becomes Python, for good.
 //!
-//! The state in Python is made first, its mutex held by the one who makes it; it is published; the native queue is retired,
+//! The state in Python is made first, its mutex taken by the one who makes it; it is published; the native queue is retired,
 //! which wakes everybody who waits there; what it held is handed over; the mutex is released. So whoever finds the native
 //! queue retired goes on in Python, where he first waits for the mutex.
+//!
+//! From the publication to the release of the mutex nothing runs that could raise a signal's exception or come back to this
+//! queue: no bytecode, and nothing that lets the garbage collector in. What memory may be missing for stays in `left`, and
+//! the next one who needs the state hands it over.
 
 use super::base::Queue;
 use super::core::Left;
 use super::names::{Kind, names};
 use crate::ffi;
+use crate::threading::lock::Lock;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 use std::sync::atomic::Ordering;
@@ -17,32 +22,75 @@ pub(crate) fn hooked<'py>(queue: &Bound<'py, Queue>) -> PyResult<Bound<'py, PyAn
     let (py, this) = (queue.py(), queue.get());
     if let Some(hooked) = this.hooked.get(py) {
         if !this.filled.load(Ordering::Acquire) {
-            // Another thread is handing over and has the mutex, so this one has not.
-            ffi::invoke(&hooked.getattr("await_hand_over")?, ())?;
+            // Another thread is handing over and has the mutex, or it has failed to.
+            let mutex = mutex_of(&hooked)?;
+            let append = append_of(&hooked)?;
+            Lock::lock(&mutex)?;
+            let filled = fill(this, &hooked, &append);
+            mutex.get().unlock().and(filled)?;
         }
         return Ok(hooked);
     }
-    let made = ffi::invoke(names(py).hooked.bind(py), (this.kind.is_some(),))?;
-    let publish = || this.hooked.set(made.clone().unbind());
-    match this.kind {
+    let Some(kind) = this.kind else {
         // Its items are Python's from the beginning.
-        None => _ = publish(),
-        Some(kind) => match this.core.retire(queue.as_any(), publish)? {
-            Some(left) => hand_over(this, &made, kind, left)?,
-            None => return self::hooked(queue),
-        },
-    }
-    Ok(this.hooked.get(py).expect("it has been published"))
+        this.hooked.set(ffi::invoke(names(py).hooked.bind(py), ())?.unbind());
+        return Ok(this.hooked.get(py).expect("it has been published"));
+    };
+    let hooked = ffi::invoke(names(py).hooked.bind(py), ())?;
+    let items = match kind {
+        Kind::Fifo => ffi::invoke(names(py).deque.bind(py), ())?,
+        Kind::Lifo | Kind::Heap => PyList::empty(py).into_any(),
+    };
+    hooked.setattr("queue", items)?;
+    let (mutex, append) = (mutex_of(&hooked)?, append_of(&hooked)?);
+    Lock::lock(&mutex)?;
+    let publish = || this.hooked.set(hooked.clone().unbind());
+    let Some(mut left) = this.core.retire(queue.as_any(), publish)? else {
+        return self::hooked(queue);
+    };
+    // So that they can be popped in their order.
+    left.items.reverse();
+    *this.left.lock() = Some(left);
+    let filled = fill(this, &hooked, &append);
+    mutex.get().unlock().and(filled)?;
+    Ok(hooked)
 }
 
-fn hand_over(this: &Queue, hooked: &Bound<'_, PyAny>, kind: Kind, left: Left) -> PyResult<()> {
+fn mutex_of<'py>(hooked: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Lock>> {
+    Ok(hooked.getattr("mutex")?.cast_into()?)
+}
+
+/// What appends an item to the deque or list in Python.
+fn append_of<'py>(hooked: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    hooked.getattr("queue")?.getattr("append")
+}
+
+/// Hands over what is left of the native queue, for the one who has the mutex.
+fn fill(this: &Queue, hooked: &Bound<'_, PyAny>, append: &Bound<'_, PyAny>) -> PyResult<()> {
+    let Some(mut left) = this.left.lock().take() else { return Ok(()) };
+    let filled = hand_over(this, hooked, append, &mut left);
+    if filled.is_err() {
+        *this.left.lock() = Some(left);
+    } else {
+        this.filled.store(true, Ordering::Release);
+    }
+    filled
+}
+
+fn hand_over(
+    this: &Queue,
+    hooked: &Bound<'_, PyAny>,
+    append: &Bound<'_, PyAny>,
+    left: &mut Left,
+) -> PyResult<()> {
     let py = hooked.py();
-    let items = PyList::new(py, left.items)?.into_any();
-    let items = if kind == Kind::Fifo { ffi::invoke(names(py).deque.bind(py), (items,))? } else { items };
-    hooked.setattr("queue", items)?;
     hooked.setattr("unfinished_tasks", left.unfinished)?;
     hooked.setattr("is_shutdown", left.shut_down)?;
     hooked.setattr("maxsize", this.maxsize.load(Ordering::Relaxed))?;
-    this.filled.store(true, Ordering::Release);
-    ffi::invoke(&hooked.getattr("end_hand_over")?, ()).map(drop)
+    while let Some(item) = left.items.last() {
+        ffi::call_one(append, item.bind(py))
+            .map_err(|error| PyErr::from_value(error.into_bound(py).into_any()))?;
+        left.items.pop();
+    }
+    Ok(())
 }
