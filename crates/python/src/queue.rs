@@ -16,12 +16,14 @@
 //! | [`compare`] | comparisons that run no foreign code |
 //! | [`paths`] | how an item goes through a heap, decided before anything moves |
 //! | [`lists`] | the same for a list of Python's |
+//! | [`many`] | several items at once |
 //! | [`simple`] | `SimpleQueue` |
 //! | [`simple_core`] | the inside of it |
 //! | [`short_cuts`] | their short ways |
 //! | [`iterate`] | iteration until the shutdown |
 //! | [`switch`] | how a native queue becomes Python |
 //! | [`arguments`] | `block` and `timeout` |
+//! | [`max_size`] | `maxsize` |
 //! | [`names`] | what is defined in Python and needed here |
 
 pub(crate) mod arguments;
@@ -31,6 +33,8 @@ pub(crate) mod core;
 pub(crate) mod heap;
 pub(crate) mod iterate;
 pub(crate) mod lists;
+pub(crate) mod many;
+pub(crate) mod max_size;
 pub(crate) mod names;
 pub(crate) mod paths;
 pub(crate) mod short_cuts;

@@ -50,7 +50,7 @@ async def aget_many(queue: Queue[T], n: int, timeout: float | None) -> list[T]:
 
     def attempt() -> list[T] | Later:
         try:
-            return queue.get_many(n, False)
+            return queue._try_get_many(n)
         except Empty:
             return LATER
 
@@ -59,7 +59,7 @@ async def aget_many(queue: Queue[T], n: int, timeout: float | None) -> list[T]:
     if isinstance(items, Later) and not queue._is_hooked():
         items = await _try_until(queue, queue._wait_for_items(), attempt, deadline, Empty)
     if isinstance(items, Later):
-        return queue._hooked().and_more(queue, await queue._hooked().aget(queue, deadline), n)
+        return await queue._hooked().aget_many(queue, n, deadline)
     return items
 
 
@@ -85,13 +85,19 @@ async def aput_many(queue: Queue[T], iterable: Iterable[T], timeout: float | Non
     """Put items; see `Queue.aput_many`."""
     deadline = deadline_of(timeout)
     iterator = iter(iterable)
-    pending: tuple[T, ...] = ()
+    # The item that is not put, and only that, whenever a signal comes: the native half changes it as it puts.
+    pending: list[T] = []
+
+    def attempt() -> Later | None:
+        return None if queue._try_put_many(pending, iterator) else LATER
+
     try:
-        for item in iterator:
-            pending = (item,)
-            if not queue._try_put(item):
-                await _put_later(queue, item, deadline)
-            pending = ()
+        done = attempt()
+        if done is LATER and not queue._is_hooked():
+            done = await _try_until(queue, queue._wait_for_room(), attempt, deadline, Full)
+        while done is LATER:
+            await queue._hooked().aput_first(queue, pending, deadline)
+            done = attempt()
     except BaseException as error:
         error.unput = chain(pending, iterator)  # type: ignore[attr-defined]
         raise

@@ -9,8 +9,6 @@ in line for the mutex could be the next one to get it while another one blocks t
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from raddle._internal.async_waits import _end as wait_out
@@ -77,21 +75,29 @@ class Hooked:
 
     def get_many(self, owner: Queue[T], n: int, block: bool, timeout: float | None) -> list[T]:
         """Take one item as `get` does, and then as many as there are, at most `n`."""
-        return self.and_more(owner, self.get(owner, block, timeout), n)
-
-    def and_more(self, owner: Queue[T], first: T, n: int) -> list[T]:
-        """Take as many more as there are."""
-        items = [first]
-        while len(items) < n:
-            try:
-                item = self.try_get(owner)
-            except Exception:
-                # The items that have been taken are not lost for it; the next call will meet it again.
-                break
-            if item is LATER:
-                break
-            items.append(item)  # type: ignore[arg-type]
+        items: list[T] = []
+        try:
+            with self.mutex:
+                deadline = deadline_of(timeout)
+                while not self._take_into(items, owner, n):
+                    _wait(self.not_empty, block, deadline, Empty)
+        except BaseException as error:
+            _keep(items, error)
         return items
+
+    async def aget_many(self, owner: Queue[T], n: int, deadline: float | None) -> list[T]:
+        """Take items, as `Queue.aget_many` does."""
+        items: list[T] = []
+        while True:
+            try:
+                with self.mutex:
+                    if self._take_into(items, owner, n):
+                        return items
+                    arrival = self.not_empty._async_notification()
+            except BaseException as error:
+                _keep(items, error)
+                return items
+            await _wait_out(arrival, deadline, Empty)
 
     def try_put(self, owner: Queue[T], item: T) -> bool:
         """Put an item if there is room; return whether there was."""
@@ -144,9 +150,14 @@ class Hooked:
 
     async def aput(self, owner: Queue[T], item: T, deadline: float | None) -> None:
         """Put an item, as `Queue.aput` does."""
+        await self.aput_first(owner, [item], deadline)
+
+    async def aput_first(self, owner: Queue[T], pending: list[T], deadline: float | None) -> None:
+        """Put the only item of a list, and take it from there."""
         while True:
             with self.mutex:
-                if self._add(owner, item):
+                if self._add(owner, pending[0]):
+                    pending.clear()
                     return
                 room = self.not_full._async_notification()
             await _wait_out(room, deadline, Full)
@@ -188,6 +199,25 @@ class Hooked:
         self.not_full.notify()
         return item
 
+    def _take_into(self, items: list[T], owner: Queue[T], n: int) -> bool:
+        """Take as many items as there are, at most `n`; return whether there was one."""
+        while len(items) < n and owner._qsize():
+            # In one expression, so that a signal is seen to before or after both.
+            items.append(owner._get())
+            self.not_full.notify()
+        if not items and self.is_shutdown:
+            raise ShutDown
+        return bool(items)
+
+
+def _keep(items: list[Any], error: BaseException) -> None:
+    """Raise what came after the first items were taken, unless the next call will meet it again."""
+    if items and isinstance(error, Exception):
+        return
+    if items:
+        error.taken = items  # type: ignore[attr-defined]
+    raise error
+
 
 def deadline_of(timeout: float | None) -> float | None:
     """Count a timeout from now."""
@@ -215,19 +245,3 @@ async def _wait_out(notification: AsyncWait, deadline: float | None, failure: ty
     """Wait for a notification until a deadline; raise `failure` when that has passed."""
     if not await wait_out(notification, None if deadline is None else deadline - time.monotonic()):
         raise failure
-
-
-def put_each(queue: Queue[T], iterable: Iterable[T], block: bool, timeout: float | None) -> None:
-    """Put the items of an iterable one by one; see `Queue.put_many`."""
-    deadline = deadline_of(timeout)
-    iterator = iter(iterable)
-    pending: tuple[T, ...] = ()
-    try:
-        for item in iterator:
-            pending = (item,)
-            remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
-            queue.put(item, block, remaining)
-            pending = ()
-    except BaseException as error:
-        error.unput = chain(pending, iterator)  # type: ignore[attr-defined]
-        raise

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import types
 from collections import deque
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from raddle import _raddle
 from raddle._internal import async_queues
 from raddle._internal.async_queues import aget
-from raddle._internal.hooked import LATER, Hooked, Later, put_each
+from raddle._internal.hooked import LATER, Hooked, Later
 from raddle._internal.queue_errors import Empty, Full, ShutDown
 from raddle._raddle import SimpleQueue
 
@@ -27,8 +28,8 @@ __all__ = [
     "ShutDown",
     "SimpleQueue",
     "aget",
+    "chain",
     "deque",
-    "put_each",
 ]
 
 if TYPE_CHECKING:
@@ -126,7 +127,11 @@ class Queue(_NativeQueue[T]):
             await async_queues.aput(self, item, timeout)
 
     async def aget_many(self, n: int, timeout: float | None = None) -> list[T]:
-        """Take as many items as there are, at most `n`, in a coroutine; wait for the first one as `aget` does."""
+        """Take as many items as there are, at most `n`, in a coroutine; wait for the first one as `aget` does.
+
+        If a hook is interrupted in the middle, by Ctrl-C for one, the exception has an attribute `taken`: the list of
+        the items that were taken before.
+        """
         return await async_queues.aget_many(self, n, timeout)
 
     async def aput_many(self, iterable: Iterable[T], timeout: float | None = None) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -152,3 +154,50 @@ def test_an_immediate_shutdown_ends_iteration_at_once(make: Make) -> None:
     next(iterator)
     queue.shutdown(immediate=True)
     assert list(iterator) == []
+
+
+@pytest.mark.parametrize("by_coroutine", [False, True])
+def test_an_interruption_tells_exactly_what_was_not_put(by_coroutine: bool) -> None:
+    class Interruption(Exception):
+        pass
+
+    def interrupt(*_: object) -> None:
+        raise Interruption
+
+    def put_many(queue: Queue[int], seconds: float) -> None:
+        items = iter(range(50_000))
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        if by_coroutine:
+            with contextlib.suppress(StopIteration):
+                queue.aput_many(items).send(None)
+        else:
+            queue.put_many(items)
+        while True:
+            pass
+
+    previous = signal.signal(signal.SIGALRM, interrupt)
+    in_the_middle = 0
+    try:
+        for turn in range(200):
+            queue: Queue[int] = Queue()
+            with pytest.raises(Interruption) as caught:
+                put_many(queue, 1e-4 + turn * 5e-6)
+            if (unput := getattr(caught.value, "unput", None)) is not None:
+                in_the_middle += 1
+                assert queue.qsize() + len(list(unput)) == 50_000
+        assert in_the_middle
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+def test_others_run_while_a_native_iterable_is_put(crew: Crew) -> None:
+    queue: Queue[int] = Queue()
+
+    def put_endlessly() -> None:
+        with pytest.raises(ShutDown):
+            queue.put_many(itertools.count())
+
+    crew.start(put_endlessly)
+    assert queue.get(timeout=60) == 0
+    queue.shutdown(immediate=True)

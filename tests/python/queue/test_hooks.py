@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
 import contextlib
 import heapq
 import signal
+import time
 from typing import Any
 
 import pytest
@@ -131,6 +133,101 @@ def test_the_nowait_methods_go_through_an_overridden_one() -> None:
     assert queue.log == ["put 1 False", "put 2 True", "get 1 False", "get 2 True"]
 
 
+def test_many_are_taken_by_an_overridden_get() -> None:
+    class Upper(Queue[str]):
+        def get(self, block: bool = True, timeout: float | None = None) -> str:
+            return super().get(block, timeout).upper()
+
+    queue = Upper()
+    queue.put_many("abc")
+    assert queue.get_many(0) == []
+    assert queue.get_many(2) == ["A", "B"]
+    assert queue.get_many(2, timeout=60) == ["C"]
+    with pytest.raises(Empty):
+        queue.get_many(2, timeout=0.01)
+    queue.put("d")
+    assert asyncio.run(queue.aget_many(5)) == ["d"]
+
+
+def test_a_get_and_a_put_of_one_queue_alone_are_called() -> None:
+    queue: Queue[int] = Queue()
+    put = queue.put
+    queue.put = lambda item, *wait: put(-item, *wait)  # type: ignore[method-assign]
+    queue.put_nowait(1)
+    queue.put_many([2])
+    assert queue.get_many(5) == [-1, -2]
+    queue.get = lambda *_: 42  # type: ignore[method-assign]
+    assert queue.get_nowait() == 42
+    assert queue.get_many(2) == [42, 42]
+    assert next(iter(queue)) == 42
+    assert not queue._is_hooked()
+
+
+class Interrupted(Queue[int]):
+    """Its hook is interrupted at one of the items."""
+
+    def _get(self) -> int:
+        if self.queue[0] == 3:
+            raise KeyboardInterrupt
+        return super()._get()
+
+
+@pytest.mark.parametrize("by_override", [False, True])
+def test_what_was_taken_before_an_interruption_is_on_the_exception(by_override: bool) -> None:
+    class Overridden(Interrupted):
+        def get(self, block: bool = True, timeout: float | None = None) -> int:
+            return super().get(block, timeout)
+
+    queue = Overridden() if by_override else Interrupted()
+    queue.put_many([1, 2, 3, 4])
+    with pytest.raises(KeyboardInterrupt) as caught:
+        queue.get_many(4)
+    assert caught.value.taken == [1, 2]  # type: ignore[attr-defined]
+    assert queue.qsize() == 2
+    with pytest.raises(KeyboardInterrupt) as caught:
+        queue.get_many(4)
+    assert not hasattr(caught.value, "taken")
+
+
+def test_what_a_coroutine_took_before_an_interruption_is_on_the_exception() -> None:
+    queue = Interrupted()
+    queue.put_many([1, 2, 3, 4])
+    coroutine = queue.aget_many(4)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        coroutine.send(None)
+    assert caught.value.taken == [1, 2]  # type: ignore[attr-defined]
+    assert queue.qsize() == 2
+
+
+def test_a_timeout_goes_on_when_the_items_become_pythons(crew: Crew) -> None:
+    empty: Queue[int] = Queue()
+    full: Queue[int] = Queue(1)
+    full.put(0)
+    took: list[float] = []
+
+    def time_out(method: Any, failure: type[Exception], *args: Any) -> None:
+        start = time.monotonic()
+        with pytest.raises(failure):
+            method(*args, True, 2)
+        took.append(time.monotonic() - start)
+
+    threads = [
+        crew.start(time_out, empty.get, Empty),
+        crew.start(time_out, empty.get_many, Empty, 3),
+        crew.start(time_out, full.put, Full, 1),
+        crew.start(time_out, full.put_many, Full, [1]),
+    ]
+    for thread in threads:
+        until_asleep(thread)
+    start = time.monotonic()
+    threads[0].join(1)
+    assert threads[0].is_alive()
+    assert empty.mutex is not full.mutex
+    crew.join()
+    assert time.monotonic() - start < 2.8
+    assert all(1.9 < seconds < 2.8 for seconds in took), took
+
+
 def test_a_hook_of_one_queue_alone_is_called() -> None:
     queue: Queue[int] = Queue()
     queue.put(1)
@@ -224,7 +321,8 @@ def test_a_signal_amid_the_switch_leaves_the_queue_usable(base: type[Queue[Any]]
             with contextlib.suppress(Interruption):
                 signal.setitimer(signal.ITIMER_REAL, 1e-5 + turn * 1e-5)
                 queue.mutex  # noqa: B018 - this is what makes the items Python's
-                signal.pause()
+                while True:
+                    pass
             assert queue.mutex.acquire(timeout=10)
             queue.mutex.release()
             assert (queue.qsize(), queue.unfinished_tasks) == (20_000, 20_000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import math
 import pickle
 import queue as stdlib
 import sys
@@ -318,3 +319,33 @@ def test_a_thousand_threads_share_a_queue(base: type[Queue[Any]]) -> None:
         threading.stack_size(stack)
     crew.join()
     assert sorted(got) == list(range(500))
+
+
+@pytest.mark.parametrize("maxsize", [math.inf, -math.inf, 10**20, -(10**20)])
+def test_a_bound_beyond_all_numbers_is_none_and_stays_native(maxsize: Any) -> None:
+    queue: Queue[int] = Queue(maxsize)
+    queue.put_many([1, 2], timeout=60)
+    assert not queue.full()
+    assert queue.maxsize == maxsize
+    assert not queue._is_hooked()
+    assert queue.mutex is not None
+    assert queue.maxsize == maxsize
+    queue.maxsize = 2
+    assert queue.full()
+    native: Queue[int] = Queue(maxsize)
+    native.maxsize = 1
+    native.put(1)
+    assert (native.maxsize, native.full(), native._is_hooked()) == (1, True, False)
+
+
+def test_a_bound_that_is_no_integer_is_what_was_given() -> None:
+    flag: Queue[int] = Queue(True)
+    assert flag.maxsize is True
+    flag.put(1)
+    assert flag.full()
+    nothing: Queue[int] = Queue(None)  # type: ignore[arg-type]
+    assert nothing.maxsize is None
+    with pytest.raises(TypeError):
+        nothing.put(1)
+    with pytest.raises(TypeError):
+        nothing.put(1, timeout=1)

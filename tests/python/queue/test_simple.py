@@ -61,6 +61,19 @@ def test_wrong_arguments() -> None:
     assert queue.qsize() == 1
 
 
+def test_it_takes_no_bound() -> None:
+    with pytest.raises(TypeError, match="takes no arguments"):
+        SimpleQueue(10)
+    with pytest.raises(TypeError, match="takes no arguments"):
+        SimpleQueue(maxsize=10)
+
+    class Named(SimpleQueue[int]):
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+    assert Named("mine").name == "mine"
+
+
 def test_its_methods_tell_what_they_take() -> None:
     assert str(inspect.signature(SimpleQueue.put)) == "(self, /, item, block=True, timeout=None)"
     assert str(inspect.signature(SimpleQueue.get)) == "(self, /, block=True, timeout=None)"

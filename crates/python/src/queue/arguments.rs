@@ -1,8 +1,9 @@
 //! The arguments `block` and `timeout`, by the stdlib's rules.
 
-use crate::threading::timeout::Patience;
+use crate::threading::timeout::{Patience, seconds_until};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use raddle_sync::Moment;
 
 /// `block`: anything that is true or false.
 #[derive(Clone, Copy)]
@@ -16,13 +17,15 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Block {
     }
 }
 
-/// How long a call may wait, its timeout checked but not yet counted from now.
+/// How long a call may wait, its timeout checked.
 #[derive(Clone, Copy)]
 pub(crate) enum Wait {
     Never,
     Forever,
-    /// Seconds, zero or more.
+    /// Seconds, zero or more, that are not counted yet.
     Within(f64),
+    /// They are.
+    Until(Moment),
 }
 
 impl Wait {
@@ -44,21 +47,28 @@ impl Wait {
         Ok(Self::Within(seconds))
     }
 
-    /// Begins to count. A timeout that is too large is an error only here: the stdlib does not look at it before it waits.
-    pub(crate) fn begin(self) -> PyResult<Patience> {
-        match self {
-            Self::Never => Ok(Patience::Never),
-            Self::Forever => Ok(Patience::Until(None)),
-            Self::Within(seconds) => Patience::of_wait(Some(seconds)),
+    /// Begins to count, the first time. A timeout that is too large is an error only here: the stdlib does not look at it before
+    /// it waits.
+    pub(crate) fn begin(&mut self) -> PyResult<Patience> {
+        let patience = match *self {
+            Self::Never => Patience::Never,
+            Self::Forever => Patience::Until(None),
+            Self::Within(seconds) => Patience::of_wait(Some(seconds))?,
+            Self::Until(moment) => Patience::Until(Some(moment)),
+        };
+        if let (Self::Within(_), Patience::Until(Some(moment))) = (&self, patience) {
+            *self = Self::Until(moment);
         }
+        Ok(patience)
     }
 
-    /// What the user gave, for code in Python.
+    /// What the user gave, or what is left of it, for code in Python.
     pub(crate) fn as_arguments(self) -> (bool, Option<f64>) {
         match self {
             Self::Never => (false, None),
             Self::Forever => (true, None),
             Self::Within(seconds) => (true, Some(seconds)),
+            Self::Until(moment) => (true, Some(seconds_until(moment))),
         }
     }
 }

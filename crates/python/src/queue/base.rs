@@ -8,6 +8,7 @@
 use super::arguments::{Block, Wait};
 use super::core::{Core, For, Item, Left};
 use super::iterate::QueueIterator;
+use super::max_size::{Given, MaxSize};
 use super::names::{Kind, is_hook, kind_of, names};
 use super::switch;
 use crate::ffi;
@@ -17,14 +18,12 @@ use crate::threading::wait;
 use crate::threading::wanted::Wanted;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyInt, PyIterator, PyList, PyString, PyTuple, PyType};
 use pyo3::{PyTraverseError, PyVisit};
-use raddle_sync::queue::{NoItem, Rejected, ShutDown, TooMany};
+use raddle_sync::queue::{NoItem, Rejected, TooMany};
 use raddle_sync::{Mutex, Owner, Waitable, Waiter};
-use std::collections::VecDeque;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The native half of the queues. Safe across threads.
 #[pyclass(frozen, subclass, weakref, name = "Queue", module = "raddle._raddle")]
@@ -32,19 +31,19 @@ pub(crate) struct Queue {
     pub(super) core: Core,
     /// None when a hook is overridden.
     pub(super) kind: Option<Kind>,
-    pub(super) maxsize: AtomicI64,
+    pub(super) maxsize: MaxSize,
     /// The state in Python, once there is one.
     pub(super) hooked: ffi::OnceRef,
     /// It holds the items.
     pub(super) filled: AtomicBool,
     /// What is still to be handed over to it.
     pub(super) left: Mutex<Option<Left>>,
-    overrides_get: bool,
-    overrides_put: bool,
+    overrides_get: AtomicBool,
+    overrides_put: AtomicBool,
 }
 
 /// What a try comes to.
-enum Try<T> {
+pub(super) enum Try<T> {
     Done(T),
     /// Not now.
     Later,
@@ -56,7 +55,11 @@ enum Try<T> {
 
 impl Queue {
     pub(crate) fn overrides_get(&self) -> bool {
-        self.overrides_get
+        self.overrides_get.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn overrides_put(&self) -> bool {
+        self.overrides_put.load(Ordering::Relaxed)
     }
 
     /// Whether its state is in Python, or will be as soon as somebody needs it.
@@ -66,7 +69,7 @@ impl Queue {
     }
 
     /// Why the native queue takes or gives nothing any more.
-    fn closed<T>(&self) -> Try<T> {
+    pub(super) fn closed<T>(&self) -> Try<T> {
         if self.is_hooked() { Try::Switched } else { Try::Never }
     }
 
@@ -90,10 +93,10 @@ impl Queue {
     /// Tries until it succeeds, and waits in between. None when it may not wait any longer. A wait that ends otherwise passes on
     /// what it was woken for.
     #[cold]
-    fn wait<T>(
+    pub(super) fn wait<T>(
         slf: &Bound<'_, Self>,
         what: For,
-        patience: Wait,
+        patience: &mut Wait,
         mut attempt: impl FnMut() -> PyResult<Try<T>>,
     ) -> PyResult<Option<Try<T>>> {
         let Patience::Until(deadline) = patience.begin()? else { return Ok(None) };
@@ -129,10 +132,10 @@ impl Queue {
     }
 
     #[cold]
-    fn take_later(slf: &Bound<'_, Self>, wait: Wait, none: NoItem) -> PyResult<Item> {
+    fn take_later(slf: &Bound<'_, Self>, mut wait: Wait, none: NoItem) -> PyResult<Item> {
         let py = slf.py();
         let tried = match slf.get().no_item(none) {
-            Try::Later => Self::wait(slf, For::Items, wait, || Self::try_get(slf))?,
+            Try::Later => Self::wait(slf, For::Items, &mut wait, || Self::try_get(slf))?,
             other => Some(other),
         };
         match tried {
@@ -147,7 +150,7 @@ impl Queue {
     }
 
     #[inline]
-    fn add(slf: &Bound<'_, Self>, item: Item, wait: Wait) -> PyResult<()> {
+    pub(super) fn add(slf: &Bound<'_, Self>, item: Item, wait: Wait) -> PyResult<()> {
         match slf.get().core.put(slf.as_any(), item)? {
             Ok(()) => Ok(()),
             Err(rejected) => Self::add_later(slf, rejected, wait),
@@ -155,7 +158,7 @@ impl Queue {
     }
 
     #[cold]
-    fn add_later(slf: &Bound<'_, Self>, rejected: Rejected<Item>, wait: Wait) -> PyResult<()> {
+    fn add_later(slf: &Bound<'_, Self>, rejected: Rejected<Item>, mut wait: Wait) -> PyResult<()> {
         let (py, this) = (slf.py(), slf.get());
         let full = matches!(rejected, Rejected::Full(_));
         let item = rejected.into_inner();
@@ -166,7 +169,7 @@ impl Queue {
                 Err(Rejected::ShutDown(_)) => this.closed(),
             })
         };
-        let tried = if full { Self::wait(slf, For::Room, wait, attempt)? } else { Some(this.closed()) };
+        let tried = if full { Self::wait(slf, For::Room, &mut wait, attempt)? } else { Some(this.closed()) };
         match tried {
             Some(Try::Done(())) => Ok(()),
             Some(Try::Never) => Err(PyErr::from_type(names(py).shut_down.bind(py).clone(), ())),
@@ -178,33 +181,30 @@ impl Queue {
         }
     }
 
-    fn add_all(slf: &Bound<'_, Self>, mut items: VecDeque<Item>, wait: Wait) -> PyResult<()> {
+    fn take_many<'py>(slf: &Bound<'py, Self>, most: usize, mut wait: Wait) -> PyResult<Bound<'py, PyAny>> {
         let (py, this) = (slf.py(), slf.get());
-        let mut attempt = || {
-            Ok(match this.core.put_many(slf.as_any(), &mut items)? {
-                Ok(_) if items.is_empty() => Try::Done(()),
-                Ok(_) => Try::Later,
-                Err(ShutDown) => this.closed(),
+        if most == 0 {
+            return Ok(PyList::empty(py).into_any());
+        }
+        let attempt = || {
+            Ok(match this.core.get_many(slf.as_any(), most)? {
+                Ok(items) => Try::Done(items),
+                Err(none) => this.no_item(none),
             })
         };
-        let tried = attempt().and_then(|tried| match tried {
-            Try::Later => Self::wait(slf, For::Room, wait, attempt),
-            other => Ok(Some(other)),
-        });
-        let error = match tried {
-            Ok(Some(Try::Done(()))) => return Ok(()),
-            Ok(Some(Try::Switched)) => {
-                let (block, timeout) = wait.as_arguments();
-                let items = PyList::new(py, items)?;
-                return ffi::invoke(names(py).put_each.bind(py), (slf, items, block, timeout)).map(drop);
-            }
-            Ok(Some(Try::Never)) => PyErr::from_type(names(py).shut_down.bind(py).clone(), ()),
-            Ok(Some(Try::Later) | None) => PyErr::from_type(names(py).full.bind(py).clone(), ()),
-            Err(error) => error,
+        let tried = match attempt()? {
+            Try::Later => Self::wait(slf, For::Items, &mut wait, attempt)?,
+            other => Some(other),
         };
-        let unput = PyList::new(py, items)?.try_iter()?;
-        error.value(py).setattr("unput", unput)?;
-        Err(error)
+        match tried {
+            Some(Try::Done(items)) => PyList::new(py, items).map(Bound::into_any),
+            Some(Try::Never) => Err(PyErr::from_type(names(py).shut_down.bind(py).clone(), ())),
+            Some(Try::Switched) => {
+                let (block, timeout) = wait.as_arguments();
+                Self::hooked_call(slf, "get_many", (slf, most, block, timeout))
+            }
+            Some(Try::Later) | None => Err(PyErr::from_type(names(py).empty.bind(py).clone(), ())),
+        }
     }
 
     /// How long a put may wait. A queue without a bound has room, and the stdlib doesn't look at the timeout then.
@@ -242,7 +242,7 @@ impl Queue {
         if this.is_hooked() {
             return switch::hooked(slf)?.getattr("maxsize")?.gt(0);
         }
-        Ok(this.maxsize.load(Ordering::Relaxed) > 0)
+        Ok(this.maxsize.bound().is_some())
     }
 
     fn async_wait<'py>(slf: &Bound<'py, Self>, what: For) -> PyResult<Bound<'py, AsyncWait>> {
@@ -252,15 +252,19 @@ impl Queue {
 
     fn set_maxsize(slf: &Bound<'_, Self>, maxsize: &Bound<'_, PyAny>) -> PyResult<()> {
         let this = slf.get();
-        if !this.is_hooked()
-            && let Ok(maxsize) = maxsize.extract::<i64>()
-        {
-            this.maxsize.store(maxsize, Ordering::Relaxed);
-            this.core.set_bound(usize::try_from(maxsize).ok().and_then(NonZeroUsize::new));
-            return Ok(());
+        if !this.is_hooked() && this.maxsize.set(maxsize) {
+            this.core.set_bound(this.maxsize.bound());
+            if !this.is_hooked() {
+                return Ok(());
+            }
+            // It has become Python meanwhile, perhaps with the former one.
         }
         switch::hooked(slf)?.setattr("maxsize", maxsize)
     }
+}
+
+fn at_most(n: isize) -> PyResult<usize> {
+    usize::try_from(n).map_err(|_| PyValueError::new_err("'n' must be a non-negative number"))
 }
 
 #[pymethods]
@@ -279,21 +283,22 @@ impl Queue {
         Ok(Self {
             core: kind.map_or_else(Core::retired, Core::new),
             kind,
-            maxsize: AtomicI64::new(0),
+            maxsize: MaxSize::default(),
             hooked: ffi::OnceRef::default(),
             filled: AtomicBool::new(kind.is_none()),
             left: Mutex::default(),
-            overrides_get: !class.getattr("get")?.is(&names(py).get),
-            overrides_put: !class.getattr("put")?.is(&names(py).put),
+            overrides_get: AtomicBool::new(!class.getattr("get")?.is(&names(py).get)),
+            overrides_put: AtomicBool::new(!class.getattr("put")?.is(&names(py).put)),
         })
     }
 
     /// Makes a queue for at most `maxsize` items, or any number when that is zero or less.
-    #[pyo3(signature = (maxsize = None))]
-    fn __init__(slf: &Bound<'_, Self>, maxsize: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        let py = slf.py();
-        let maxsize =
-            maxsize.map_or_else(|| 0.into_pyobject(py).map(Bound::into_any), |given| Ok(given.clone()))?;
+    #[pyo3(signature = (maxsize = Given::Nothing))]
+    fn __init__(slf: &Bound<'_, Self>, maxsize: Given<'_, '_>) -> PyResult<()> {
+        let maxsize = match maxsize {
+            Given::Nothing => PyInt::new(slf.py(), 0).into_any(),
+            Given::Object(given) => given.to_owned(),
+        };
         if slf.get().kind.is_some() {
             return Self::set_maxsize(slf, &maxsize);
         }
@@ -331,7 +336,7 @@ impl Queue {
 
     /// `put(item, block=False)`.
     fn put_nowait(slf: &Bound<'_, Self>, item: Item) -> PyResult<()> {
-        if slf.get().overrides_put {
+        if slf.get().overrides_put() {
             return ffi::invoke(&slf.getattr("put")?, (item, false)).map(drop);
         }
         Self::add(slf, item, Wait::Never)
@@ -339,13 +344,16 @@ impl Queue {
 
     /// `get(block=False)`.
     fn get_nowait(slf: &Bound<'_, Self>) -> PyResult<Item> {
-        if slf.get().overrides_get {
+        if slf.get().overrides_get() {
             return ffi::invoke(&slf.getattr("get")?, (false,)).map(Bound::unbind);
         }
         Self::take(slf, Wait::Never)
     }
 
     /// Takes the next `n` items, or as many as there are, at least one. Waits for the first one as `get` does.
+    ///
+    /// If a hook, or a `get` of a subclass, is interrupted in the middle, by Ctrl-C for one, the exception has an attribute
+    /// `taken`: the list of the items that were taken before.
     #[pyo3(
         signature = (n, block = Block(true), timeout = None),
         text_signature = "($self, n, block=True, timeout=None)"
@@ -356,32 +364,12 @@ impl Queue {
         block: Block,
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let (py, this) = (slf.py(), slf.get());
         let wait = Self::get_wait(slf, block, timeout)?;
-        let most =
-            usize::try_from(n).map_err(|_| PyValueError::new_err("'n' must be a non-negative number"))?;
-        if most == 0 {
-            return Ok(PyList::empty(py).into_any());
+        let most = at_most(n)?;
+        if most > 0 && slf.get().overrides_get() {
+            return Self::get_each(slf, most, wait);
         }
-        let attempt = || {
-            Ok(match this.core.get_many(slf.as_any(), most)? {
-                Ok(items) => Try::Done(items),
-                Err(none) => this.no_item(none),
-            })
-        };
-        let tried = match attempt()? {
-            Try::Later => Self::wait(slf, For::Items, wait, attempt)?,
-            other => Some(other),
-        };
-        match tried {
-            Some(Try::Done(items)) => PyList::new(py, items).map(Bound::into_any),
-            Some(Try::Never) => Err(PyErr::from_type(names(py).shut_down.bind(py).clone(), ())),
-            Some(Try::Switched) => {
-                let (block, timeout) = wait.as_arguments();
-                Self::hooked_call(slf, "get_many", (slf, most, block, timeout))
-            }
-            Some(Try::Later) | None => Err(PyErr::from_type(names(py).empty.bind(py).clone(), ())),
-        }
+        Self::take_many(slf, most, wait)
     }
 
     /// Puts the items of an iterable in their order, each as soon as there is room; a list's or a tuple's all at once.
@@ -398,15 +386,14 @@ impl Queue {
         block: Block,
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        let (py, this) = (slf.py(), slf.get());
+        let this = slf.get();
         let wait = Self::put_wait(slf, block, timeout)?;
         let batch = iterable.cast_exact::<PyList>().is_ok() || iterable.cast_exact::<PyTuple>().is_ok();
-        if !batch || this.overrides_put || this.is_hooked() {
-            let (block, timeout) = wait.as_arguments();
-            return ffi::invoke(names(py).put_each.bind(py), (slf, iterable, block, timeout)).map(drop);
+        if !batch || this.overrides_put() || this.is_hooked() {
+            return Self::put_each(slf, iterable, wait);
         }
         let items = iterable.try_iter()?.map(|item| item.map(Bound::unbind)).collect::<PyResult<_>>()?;
-        Self::add_all(slf, items, wait)
+        Self::put_all(slf, items, wait)
     }
 
     /// Reports that the work on an item is finished. Raises `ValueError` when more is reported than was put.
@@ -465,8 +452,7 @@ impl Queue {
         if this.is_hooked() {
             return Self::hooked_call(slf, "full", (slf,))?.extract();
         }
-        let maxsize = usize::try_from(this.maxsize.load(Ordering::Relaxed)).unwrap_or(0);
-        Ok(0 < maxsize && maxsize <= this.core.len())
+        Ok(this.maxsize.bound().is_some_and(|bound| bound.get() <= this.core.len()))
     }
 
     fn __iter__(slf: Bound<'_, Self>) -> QueueIterator {
@@ -480,7 +466,7 @@ impl Queue {
         if this.is_hooked() {
             return switch::hooked(slf)?.getattr("maxsize").map(Bound::unbind);
         }
-        Ok(this.maxsize.load(Ordering::Relaxed).into_pyobject(py)?.into_any().unbind())
+        this.maxsize.get(py)
     }
 
     #[setter(maxsize)]
@@ -529,8 +515,23 @@ impl Queue {
         }
     }
 
+    /// Takes items without waiting, or raises `Empty`. For coroutines, which don't use an overridden `get`.
+    fn _try_get_many<'py>(slf: &Bound<'py, Self>, n: isize) -> PyResult<Bound<'py, PyAny>> {
+        Self::take_many(slf, at_most(n)?, Wait::Never)
+    }
+
+    /// Puts items without waiting, the one in the list `pending` first. Returns whether all of them have been put; otherwise
+    /// the list has the next one. For coroutines.
+    fn _try_put_many(
+        slf: &Bound<'_, Self>,
+        pending: &Bound<'_, PyList>,
+        iterator: &Bound<'_, PyIterator>,
+    ) -> PyResult<bool> {
+        Self::put_at_once(slf, pending, iterator)
+    }
+
     /// Puts an item without waiting. Returns whether there was room. For coroutines.
-    fn _try_put(slf: &Bound<'_, Self>, item: Item) -> PyResult<bool> {
+    pub(super) fn _try_put(slf: &Bound<'_, Self>, item: Item) -> PyResult<bool> {
         let (py, this) = (slf.py(), slf.get());
         match this.core.put(slf.as_any(), item)? {
             Ok(()) => Ok(true),
@@ -542,7 +543,7 @@ impl Queue {
         }
     }
 
-    /// A hook that belongs to this queue alone is called from now on.
+    /// A hook, a `get` or a `put` that belongs to this queue alone is called from now on.
     fn __setattr__(
         slf: &Bound<'_, Self>,
         name: &Bound<'_, PyString>,
@@ -551,7 +552,13 @@ impl Queue {
         if is_hook(name)? {
             switch::hooked(slf)?;
         }
-        ffi::set_attribute(slf.as_any(), name, Some(value))
+        ffi::set_attribute(slf.as_any(), name, Some(value))?;
+        match name.to_str()? {
+            "get" => slf.get().overrides_get.store(true, Ordering::Relaxed),
+            "put" => slf.get().overrides_put.store(true, Ordering::Relaxed),
+            _ => {}
+        }
+        Ok(())
     }
 
     fn __delattr__(slf: &Bound<'_, Self>, name: &Bound<'_, PyString>) -> PyResult<()> {

@@ -29,8 +29,8 @@ pub(crate) struct Names {
     pub(crate) hooked: Py<PyAny>,
     /// `collections.deque`, which holds the items of a `Queue` in Python.
     pub(crate) deque: Py<PyAny>,
-    /// `put_each(queue, iterable, block, timeout)`: `put_many`, one item at a time.
-    pub(crate) put_each: Py<PyAny>,
+    /// `itertools.chain`, for the items that were not put.
+    pub(crate) chain: Py<PyAny>,
     /// `aget(queue, timeout)`: a coroutine that takes an item.
     pub(crate) aget: Py<PyAny>,
     /// What `_try_get` returns when there is nothing to get.
@@ -69,7 +69,7 @@ pub(crate) fn bind_queues(namespace: &Bound<'_, PyAny>) -> PyResult<()> {
         shut_down: class("ShutDown")?,
         hooked: object("Hooked")?,
         deque: object("deque")?,
-        put_each: object("put_each")?,
+        chain: object("chain")?,
         aget: object("aget")?,
         later: object("LATER")?,
         natives: vec![

@@ -9,6 +9,7 @@ use crate::threading::async_wait::{self, AsyncWait};
 use crate::threading::timeout::Patience;
 use crate::threading::wait;
 use crate::threading::wanted::Wanted;
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyGenericAlias, PyTuple, PyType};
 use pyo3::{PyTraverseError, PyVisit};
@@ -46,7 +47,7 @@ impl SimpleQueue {
     }
 
     #[cold]
-    fn wait(slf: &Bound<'_, Self>, wait: Wait) -> PyResult<Item> {
+    fn wait(slf: &Bound<'_, Self>, mut wait: Wait) -> PyResult<Item> {
         let (py, core) = (slf.py(), &slf.get().core);
         if let Patience::Until(deadline) = wait.begin()? {
             let waiter = Waiter::thread(Owner::current_thread());
@@ -88,9 +89,18 @@ impl Waitable for ForItem {
 impl SimpleQueue {
     /// A subclass may take other arguments in its `__init__`.
     #[new]
-    #[pyo3(signature = (*_args, **_kwargs))]
-    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
-        Self { core: Core::new() }
+    #[classmethod]
+    #[pyo3(signature = (*args, **kwargs), text_signature = "()")]
+    fn new(
+        class: &Bound<'_, PyType>,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        let given = !args.is_empty() || kwargs.is_some_and(|kwargs| !kwargs.is_empty());
+        if given && class.is(class.py().get_type::<Self>()) {
+            return Err(PyTypeError::new_err("SimpleQueue() takes no arguments"));
+        }
+        Ok(Self { core: Core::new() })
     }
 
     /// Puts an item, at once. `block` and `timeout` are ignored.
@@ -119,7 +129,7 @@ impl SimpleQueue {
         text_signature = "($self, block=True, timeout=None)"
     )]
     fn get(slf: &Bound<'_, Self>, block: Block, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Item> {
-        let wait = Wait::of(block, timeout)?;
+        let mut wait = Wait::of(block, timeout)?;
         if let Wait::Within(_) = wait {
             // Here the stdlib looks at the timeout before it looks at the queue.
             wait.begin()?;

@@ -86,7 +86,7 @@ fn hand_over(
     let py = hooked.py();
     hooked.setattr("unfinished_tasks", left.unfinished)?;
     hooked.setattr("is_shutdown", left.shut_down)?;
-    hooked.setattr("maxsize", this.maxsize.load(Ordering::Relaxed))?;
+    hooked.setattr("maxsize", this.maxsize.get(py)?)?;
     while let Some(item) = left.items.last() {
         ffi::call_one(append, item.bind(py))
             .map_err(|error| PyErr::from_value(error.into_bound(py).into_any()))?;
