@@ -7,6 +7,8 @@ import collections
 import contextlib
 import heapq
 import signal
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -329,6 +331,37 @@ def test_a_signal_amid_the_switch_leaves_the_queue_usable(base: type[Queue[Any]]
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
+
+
+WITHOUT_MEMORY = """
+import _testcapi
+from raddle.queue import LifoQueue, PriorityQueue, Queue
+missing = 0
+for base in (Queue, LifoQueue, PriorityQueue):
+    for allocation in range(60):
+        queue = base()
+        queue.put_many(list(range(1000)))
+        _testcapi.set_nomemory(allocation, allocation + 1)
+        try:
+            queue.mutex
+        except BaseException:
+            missing += 1
+        finally:
+            _testcapi.remove_mem_hooks()
+        assert queue.mutex.acquire(timeout=10)
+        queue.mutex.release()
+        assert (queue.qsize(), queue.unfinished_tasks) == (1000, 1000)
+        assert sorted(queue.get_many(1000)) == list(range(1000))
+assert missing
+"""
+
+
+def test_missing_memory_amid_the_switch_loses_nothing() -> None:
+    pytest.importorskip("_testcapi")
+    child = subprocess.run(
+        [sys.executable, "-c", WITHOUT_MEMORY], capture_output=True, check=False, text=True
+    )
+    assert child.returncode == 0, child.stderr
 
 
 def test_a_shut_down_queue_stays_so_when_it_becomes_pythons() -> None:

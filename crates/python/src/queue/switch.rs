@@ -25,9 +25,8 @@ pub(crate) fn hooked<'py>(queue: &Bound<'py, Queue>) -> PyResult<Bound<'py, PyAn
             // Another thread is handing over and has the mutex, or it has failed to.
             let mutex = mutex_of(&hooked)?;
             let append = append_of(&hooked)?;
-            Lock::lock(&mutex)?;
-            let filled = fill(this, &hooked, &append);
-            mutex.get().unlock().and(filled)?;
+            let _held = Held::take(&mutex)?;
+            fill(this, &hooked, &append)?;
         }
         return Ok(hooked);
     }
@@ -43,16 +42,17 @@ pub(crate) fn hooked<'py>(queue: &Bound<'py, Queue>) -> PyResult<Bound<'py, PyAn
     };
     hooked.setattr("queue", items)?;
     let (mutex, append) = (mutex_of(&hooked)?, append_of(&hooked)?);
-    Lock::lock(&mutex)?;
+    let held = Held::take(&mutex)?;
     let publish = || this.hooked.set(hooked.clone().unbind());
     let Some(mut left) = this.core.retire(queue.as_any(), publish)? else {
+        drop(held);
         return self::hooked(queue);
     };
     // So that they can be popped in their order.
     left.items.reverse();
     *this.left.lock() = Some(left);
-    let filled = fill(this, &hooked, &append);
-    mutex.get().unlock().and(filled)?;
+    fill(this, &hooked, &append)?;
+    drop(held);
     Ok(hooked)
 }
 
@@ -65,16 +65,47 @@ fn append_of<'py>(hooked: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     hooked.getattr("queue")?.getattr("append")
 }
 
+/// The mutex, until this is dropped, also by a panic: pyo3 has one where memory is missing for an integer or a name.
+struct Held<'a, 'py>(&'a Bound<'py, Lock>);
+
+impl<'a, 'py> Held<'a, 'py> {
+    fn take(mutex: &'a Bound<'py, Lock>) -> PyResult<Self> {
+        Lock::lock(mutex)?;
+        Ok(Self(mutex))
+    }
+}
+
+impl Drop for Held<'_, '_> {
+    fn drop(&mut self) {
+        let released = self.0.get().unlock();
+        debug_assert!(released.is_ok(), "nobody else knows the mutex yet");
+    }
+}
+
+/// What is being handed over; what has not been goes back when this is dropped.
+struct Rest<'a> {
+    queue: &'a Queue,
+    left: Option<Left>,
+}
+
+impl Drop for Rest<'_> {
+    fn drop(&mut self) {
+        if self.left.is_some() {
+            *self.queue.left.lock() = self.left.take();
+        }
+    }
+}
+
 /// Hands over what is left of the native queue, for the one who has the mutex.
 fn fill(this: &Queue, hooked: &Bound<'_, PyAny>, append: &Bound<'_, PyAny>) -> PyResult<()> {
-    let Some(mut left) = this.left.lock().take() else { return Ok(()) };
-    let filled = hand_over(this, hooked, append, &mut left);
-    if filled.is_err() {
-        *this.left.lock() = Some(left);
-    } else {
+    let left = this.left.lock().take();
+    let mut rest = Rest { queue: this, left };
+    if let Some(left) = &mut rest.left {
+        hand_over(this, hooked, append, left)?;
+        rest.left = None;
         this.filled.store(true, Ordering::Release);
     }
-    filled
+    Ok(())
 }
 
 fn hand_over(
