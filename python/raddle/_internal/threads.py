@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -10,6 +11,7 @@ from typing import Any
 from raddle import _raddle
 
 _StdlibThread = threading.Thread
+_is_finalizing = sys.is_finalizing
 
 
 class Thread(threading.Thread):
@@ -46,7 +48,8 @@ class Thread(threading.Thread):
             # It has not been started before this is set, whatever it has done so far.
             and self._started.is_set()  # type: ignore[attr-defined]
             and self is not threading.current_thread()
-            and (timeout is None or 0 < timeout <= threading.TIMEOUT_MAX)
+            # At the interpreter's end the stdlib knows best what a timed join does in this version.
+            and (timeout is None or (0 < timeout <= threading.TIMEOUT_MAX and not _is_finalizing()))
         )
         if ours:
             assert end is not None
