@@ -24,7 +24,7 @@ export PYO3_PYTHON := $(PY)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help wheel demo docs test test-rust test-python pytest stress conformance conformance-here bench bench-here \
+.PHONY: help wheel demo docs test test-rust test-python pytest pytest-quick stress conformance conformance-here bench bench-here \
 	lint ci test-versions free-threaded clean FORCE
 
 help: ## show the targets
@@ -129,8 +129,12 @@ lint: $(VENV)/.wheel $(VENV)/.extra-lint ## formatting, clippy, ruff, mypy, stub
 
 ci: lint test docs test-versions free-threaded ## what .ci/run calls
 
-test-versions: $(VENV)/.created ## the Python tests on the oldest and the newest CPython found
-	@$(call on_each,ends --others,pytest)
+test-versions: $(VENV)/.created ## the quick Python tests and conformance on the oldest and the newest CPython found
+	@$(call on_each,ends --others,pytest-quick)
+
+pytest-quick: $(VENV)/.wheel $(VENV)/.extra-test
+	$(PY) $(PYTEST) $(SHORT)
+	$(PY) $(PYTEST) tests/conformance
 
 free-threaded: $(VENV)/.maturin ## compile the cp314t wheel (compiled only: it has never run without the GIL)
 	rm -rf build/free-threaded
