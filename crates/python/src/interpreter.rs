@@ -6,7 +6,7 @@ use crate::worker::task_deadline;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyType;
+use pyo3::types::{PyString, PyType};
 use raddle_sync::{ForkCell, Moment, Wake};
 use raddle_task::timer::Timers;
 use std::sync::LazyLock;
@@ -35,7 +35,7 @@ pub(crate) struct Names {
     checkpoint: Py<PyAny>,
     /// The logger of `concurrent.futures`.
     pub(crate) logger: Py<PyAny>,
-    /// `report_deadlock(members, presumed, lasting) -> BaseException | None`: what to raise, or None to wait on.
+    /// `report_deadlock(members, presumed, lasting, returns) -> BaseException | None`: what to raise, or None to wait on.
     pub(crate) report_deadlock: Py<PyAny>,
     /// `tell_of_lost_wakeups(wanted, asleep, before) -> object | None`: see `threading::watch`.
     pub(crate) tell_of_lost_wakeups: Py<PyAny>,
@@ -50,6 +50,10 @@ pub(crate) struct Names {
     pub(crate) enter_async: Py<PyAny>,
     pub(crate) wait_notified: Py<PyAny>,
     pub(crate) wait_until: Py<PyAny>,
+    /// Of methods that each awaited primitive asks for.
+    pub(crate) get_loop: Py<PyString>,
+    pub(crate) done: Py<PyString>,
+    pub(crate) set_result: Py<PyString>,
     /// What is raised instead of waiting for ever when the interpreter is being finalized.
     pub(crate) finalization_error: Py<PyType>,
 }
@@ -92,6 +96,9 @@ pub(crate) fn bind(namespace: &Bound<'_, PyAny>) -> PyResult<()> {
         enter_async: namespace.getattr("enter_async")?.unbind(),
         wait_notified: namespace.getattr("wait_notified")?.unbind(),
         wait_until: namespace.getattr("wait_until")?.unbind(),
+        get_loop: PyString::intern(py, "get_loop").unbind(),
+        done: PyString::intern(py, "done").unbind(),
+        set_result: PyString::intern(py, "set_result").unbind(),
         finalization_error: class("FinalizationError")?,
     };
     // A second import (a reload) keeps the first classes: futures that exist are instances of them.

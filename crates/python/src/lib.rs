@@ -120,9 +120,8 @@ mod extension {
         super::collect::prepare(module.py());
         super::managed::prepare(module.py());
         super::item_tasks::prepare(module.py());
-        super::threading::tasks::prepare();
+        super::threading::prepare(module.py())?;
         super::queue::short_cuts::prepare(module.py())?;
-        super::threading::short_cuts::prepare(module.py())?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

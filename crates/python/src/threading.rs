@@ -48,3 +48,17 @@ pub(crate) mod timeout;
 pub(crate) mod wait;
 pub(crate) mod wanted;
 pub(crate) mod watch;
+
+use pyo3::prelude::*;
+use raddle_sync::Owner;
+use raddle_sync::graph::Graph;
+
+/// Makes at import what would otherwise be made at its first use, where a fork could catch it half made.
+pub(crate) fn prepare(py: Python<'_>) -> PyResult<()> {
+    // The list of threads, with this one, and the graph of who waits for whom.
+    let _ = (Owner::current_thread(), Graph::of_process());
+    tasks::prepare();
+    async_wait::prepare(py);
+    line::prepare(py);
+    short_cuts::prepare(py)
+}

@@ -20,7 +20,6 @@ use super::wanted::TaskWaits;
 use crate::ffi;
 use crate::interpreter::names;
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 use raddle_sync::graph::{Graph, Registration};
@@ -63,7 +62,7 @@ impl AsyncWait {
         task: &Bound<'py, PyAny>,
         when_had: Option<WhenHad>,
     ) -> PyResult<Bound<'py, Self>> {
-        let line = Line::to(&task.call_method0(intern!(task.py(), "get_loop"))?)?;
+        let line = Line::to(&task.call_method0(&names(task.py()).get_loop)?)?;
         let waiter = Waiter::task(tasks::owner_of(task), {
             let line = Arc::clone(&line);
             Box::new(move || line.ring())
@@ -126,8 +125,8 @@ impl AsyncWait {
         let arrival = self.arrival.lock().take();
         if let Some(arrival) = arrival {
             let arrival = arrival.bind(py);
-            if !arrival.call_method0(intern!(py, "done"))?.is_truthy()? {
-                arrival.call_method1(intern!(py, "set_result"), (py.None(),))?;
+            if !arrival.call_method0(&names(py).done)?.is_truthy()? {
+                arrival.call_method1(&names(py).set_result, (py.None(),))?;
             }
         }
         Ok(())
@@ -248,4 +247,8 @@ pub(crate) fn entered<'py>(
 pub(crate) fn acquired<'py>(object: &Bound<'py, PyAny>, timeout: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
     super::timeout::Patience::of_wait(timeout)?;
     ffi::invoke(names(object.py()).wait_async.bind(object.py()), (object, timeout))
+}
+
+pub(super) fn prepare(py: Python<'_>) {
+    drop(py.get_type::<Ready>());
 }

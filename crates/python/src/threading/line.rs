@@ -187,3 +187,7 @@ impl Drop for Call {
         }
     }
 }
+
+pub(super) fn prepare(py: Python<'_>) {
+    drop(py.get_type::<Call>());
+}

@@ -9,7 +9,6 @@
 
 use crate::ffi::{self, OnceBox};
 use crate::interpreter::names;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 use raddle_sync::fork_mutex::{ForkMutex, Inherit};
@@ -75,7 +74,7 @@ pub(crate) fn engage(task: &Bound<'_, PyAny>) {
     }
     // Of a task that can't tell its loop, no deadlock is found.
     let running_loop =
-        task.call_method0(intern!(task.py(), "get_loop")).map_or(0, |its_loop| its_loop.as_ptr() as usize);
+        task.call_method0(&names(task.py()).get_loop).map_or(0, |its_loop| its_loop.as_ptr() as usize);
     let fresh = || Engaged { running_loop, ident: raddle_sys::thread::ident(), times: 0 };
     KNOWN.lock().tasks.entry(owner).or_insert_with(fresh).times += 1;
 }
