@@ -12,7 +12,7 @@ use super::max_size::{Given, MaxSize};
 use super::names::{Kind, is_hook, kind_of, names};
 use super::switch;
 use crate::ffi;
-use crate::threading::async_wait::{self, AsyncWait};
+use crate::threading::async_wait::AsyncWait;
 use crate::threading::timeout::Patience;
 use crate::threading::wait;
 use crate::threading::wanted::Wanted;
@@ -246,8 +246,7 @@ impl Queue {
     }
 
     fn async_wait<'py>(slf: &Bound<'py, Self>, what: For) -> PyResult<Bound<'py, AsyncWait>> {
-        let task = async_wait::task(slf.py())?;
-        AsyncWait::new(slf.as_any(), Arc::new(slf.get().core.until(what)), &task, None)
+        AsyncWait::of_current_task(slf.as_any(), Arc::new(slf.get().core.until(what)))
     }
 
     fn set_maxsize(slf: &Bound<'_, Self>, maxsize: &Bound<'_, PyAny>) -> PyResult<()> {

@@ -5,7 +5,7 @@ use super::core::Item;
 use super::names::names;
 use super::simple_core::Core;
 use crate::ffi;
-use crate::threading::async_wait::{self, AsyncWait};
+use crate::threading::async_wait::AsyncWait;
 use crate::threading::timeout::Patience;
 use crate::threading::wait;
 use crate::threading::wanted::Wanted;
@@ -161,8 +161,7 @@ impl SimpleQueue {
 
     /// A coroutine's wait for an item; then it tries again.
     fn _wait_for_items<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, AsyncWait>> {
-        let task = async_wait::task(slf.py())?;
-        AsyncWait::new(slf.as_any(), Arc::new(ForItem::of(slf)), &task, None)
+        AsyncWait::of_current_task(slf.as_any(), Arc::new(ForItem::of(slf)))
     }
 
     /// How many items there are.

@@ -83,6 +83,14 @@ impl AsyncWait {
         Ok(wait)
     }
 
+    /// A wait of the task that the calling thread runs, for what belongs to nobody once it is had.
+    pub(crate) fn of_current_task<'py>(
+        object: &Bound<'py, PyAny>,
+        what: Arc<dyn Waitable>,
+    ) -> PyResult<Bound<'py, Self>> {
+        Self::new(object, what, &task(object.py())?, None)
+    }
+
     /// Notes the wait. What is granted from now on is the task's, whether it knows already or not.
     pub(crate) fn begin(&self, py: Python<'_>) -> PyResult<()> {
         if self.begun.lock().is_some() {

@@ -313,7 +313,7 @@ impl Condition {
     fn _async_notification<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, AsyncWait>> {
         let (py, this) = (slf.py(), slf.get());
         let what = Arc::clone(&this.changed) as Arc<dyn Waitable>;
-        let notified = AsyncWait::new(slf.as_any(), what, &async_wait::task(py)?, None)?;
+        let notified = AsyncWait::of_current_task(slf.as_any(), what)?;
         notified.get().begin(py)?;
         this.changed.join(notified.get().waiter());
         Ok(notified)

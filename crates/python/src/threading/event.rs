@@ -65,10 +65,7 @@ impl Event {
         if core.is_set() {
             return Ok(true);
         }
-        match Patience::of_wait(timeout)? {
-            Patience::Never => Ok(false),
-            Patience::Until(deadline) => wait::block(slf.as_any(), Arc::clone(core), deadline),
-        }
+        wait::block_patiently(slf.as_any(), Arc::clone(core), Patience::of_wait(timeout)?)
     }
 
     /// `wait` for coroutines: `await event.wait_async()`, or `await event`.
@@ -89,8 +86,7 @@ impl Event {
         if core.is_set() {
             return Ok(None);
         }
-        let what = Arc::clone(core) as Arc<dyn Waitable>;
-        AsyncWait::new(slf.as_any(), what, &async_wait::task(slf.py())?, None).map(Some)
+        AsyncWait::of_current_task(slf.as_any(), Arc::clone(core) as Arc<dyn Waitable>).map(Some)
     }
 
     /// For a forked child, where nobody waits: it stays set or not as it was.

@@ -47,10 +47,7 @@ impl Latch {
         if core.count() == 0 {
             return Ok(true);
         }
-        match Patience::of_wait(timeout)? {
-            Patience::Never => Ok(false),
-            Patience::Until(deadline) => wait::block(slf.as_any(), Arc::clone(core), deadline),
-        }
+        wait::block_patiently(slf.as_any(), Arc::clone(core), Patience::of_wait(timeout)?)
     }
 
     /// `wait` for coroutines: `await latch.wait_async()`, or `await latch`.
@@ -71,8 +68,7 @@ impl Latch {
         if core.count() == 0 {
             return Ok(None);
         }
-        let what = Arc::clone(core) as Arc<dyn Waitable>;
-        AsyncWait::new(slf.as_any(), what, &async_wait::task(slf.py())?, None).map(Some)
+        AsyncWait::of_current_task(slf.as_any(), Arc::clone(core) as Arc<dyn Waitable>).map(Some)
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {

@@ -50,7 +50,7 @@ impl Line {
         Python::attach(|py| {
             let Some(wait) = self.wait(py) else { return false };
             let rung = match self.try_to_ring(&wait) {
-                Err(error) if is_for_want_of_room(&error) => self.ring_elsewhere(),
+                Err(error) if is_for_want_of_room(py, &error) => self.ring_elsewhere(),
                 rung => told(rung, &wait),
             };
             if !rung {
@@ -81,7 +81,7 @@ impl Line {
         let mut raised = None;
         for _ in 0..TRIES {
             match Call::give(wait, &running_loop) {
-                Err(error) if !is_for_want_of_room(&error) => raised = Some(chain(py, error, raised)),
+                Err(error) if !is_for_want_of_room(py, &error) => raised = Some(chain(py, error, raised)),
                 done => {
                     if let Some(raised) = raised {
                         raise_later(py, raised);
@@ -101,10 +101,8 @@ impl Line {
     }
 }
 
-fn is_for_want_of_room(error: &PyErr) -> bool {
-    Python::attach(|py| {
-        error.is_instance_of::<PyRecursionError>(py) || error.is_instance_of::<PyMemoryError>(py)
-    })
+fn is_for_want_of_room(py: Python<'_>, error: &PyErr) -> bool {
+    error.is_instance_of::<PyRecursionError>(py) || error.is_instance_of::<PyMemoryError>(py)
 }
 
 /// A loop that can't be rung in has nobody who could be woken.

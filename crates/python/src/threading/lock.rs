@@ -24,14 +24,12 @@ pub(crate) struct Lock {
 
 impl Lock {
     /// Takes the lock for the calling thread, or sleeps until it can.
-    fn take(slf: &Bound<'_, Self>, blocking: bool, timeout: f64) -> PyResult<bool> {
-        let taken = match Patience::of_lock(blocking, timeout)? {
-            _ if slf.get().core.try_acquire(Owner::current_thread()) => true,
-            Patience::Never => false,
-            Patience::Until(deadline) => wait::block(slf.as_any(), Arc::clone(&slf.get().core), deadline)?,
-        };
+    fn take(slf: &Bound<'_, Self>, patience: Patience) -> PyResult<bool> {
+        let this = slf.get();
+        let taken = this.core.try_acquire(Owner::current_thread())
+            || wait::block_patiently(slf.as_any(), Arc::clone(&this.core), patience)?;
         if taken {
-            slf.get().place.note(slf.py());
+            this.place.note(slf.py());
         }
         Ok(taken)
     }
@@ -52,12 +50,7 @@ impl Lock {
     /// Takes it for the calling thread, however long that takes.
     #[inline]
     pub(crate) fn lock(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let this = slf.get();
-        if !this.core.try_acquire(Owner::current_thread()) {
-            wait::block(slf.as_any(), Arc::clone(&this.core), None)?;
-        }
-        this.place.note(slf.py());
-        Ok(())
+        Self::take(slf, Patience::Until(None)).map(drop)
     }
 
     /// Takes it again after a condition's wait, for the one who held it before. Result as of [`wait::regain`].
@@ -78,11 +71,16 @@ impl Lock {
         let (py, this) = (slf.py(), slf.get());
         let task = async_wait::task(py)?;
         if this.core.try_acquire(tasks::owner_of(&task)) {
-            this.tasks.add(&task);
-            this.place.note(py);
+            this.had_by(&task);
             return Ok(None);
         }
         Self::wait_of(slf, &task).map(Some)
+    }
+
+    /// `task` has taken it.
+    fn had_by(&self, task: &Bound<'_, PyAny>) {
+        self.tasks.add(task);
+        self.place.note(task.py());
     }
 
     /// A wait of `task`.
@@ -92,8 +90,7 @@ impl Lock {
     ) -> PyResult<Bound<'py, AsyncWait>> {
         let when_had: WhenHad = Box::new(|object, task| {
             if let Ok(lock) = object.cast::<Self>() {
-                lock.get().tasks.add(task);
-                lock.get().place.note(object.py());
+                lock.get().had_by(task);
             }
         });
         let what = Arc::clone(&slf.get().core) as Arc<dyn Waitable>;
@@ -128,7 +125,7 @@ impl Lock {
         #[pyo3(from_py_with = truth)] blocking: bool,
         timeout: f64,
     ) -> PyResult<bool> {
-        Self::take(slf, blocking, timeout)
+        Self::take(slf, Patience::of_lock(blocking, timeout)?)
     }
 
     /// Frees the lock, whoever holds it. Raises `RuntimeError` when nobody does.
@@ -148,7 +145,7 @@ impl Lock {
         #[pyo3(from_py_with = truth)] blocking: bool,
         timeout: f64,
     ) -> PyResult<bool> {
-        Self::take(slf, blocking, timeout)
+        Self::take(slf, Patience::of_lock(blocking, timeout)?)
     }
 
     /// `release`, as it was called once.

@@ -52,17 +52,10 @@ impl RLock {
 
     fn take(slf: &Bound<'_, Self>, patience: Patience) -> PyResult<bool> {
         let (py, this) = (slf.py(), slf.get());
-        let taken = if this.core.try_acquire(Owner::current_thread()) {
-            true
-        } else {
-            let actor = this.actor(py)?;
-            match patience {
-                _ if this.core.try_acquire(actor) => true,
-                Patience::Never => false,
-                // Not the task that this thread runs, which would hold it: the thread waits.
-                Patience::Until(deadline) => wait::block(slf.as_any(), Arc::clone(&this.core), deadline)?,
-            }
-        };
+        let taken = this.core.try_acquire(Owner::current_thread())
+            || this.core.try_acquire(this.actor(py)?)
+            // Not the task that this thread runs, which would hold it: the thread waits.
+            || wait::block_patiently(slf.as_any(), Arc::clone(&this.core), patience)?;
         if taken {
             this.note_first(py, Owner::current_thread());
         }

@@ -201,8 +201,7 @@ impl RWLock {
             if let Some(task) = this.actor(py, Actor::Thread, Shared::reads)? {
                 return Ok(this.shared.enter_again(task));
             }
-            let Patience::Until(deadline) = patience else { return Ok(false) };
-            if !wait::block(slf.as_any(), ToRead(Arc::clone(&this.shared)), deadline)? {
+            if !wait::block_patiently(slf.as_any(), ToRead(Arc::clone(&this.shared)), patience)? {
                 return Ok(false);
             }
         }
@@ -213,13 +212,8 @@ impl RWLock {
 
     pub(super) fn take_to_write(slf: &Bound<'_, Self>, patience: Patience) -> PyResult<bool> {
         let this = slf.get();
-        let taken = match patience {
-            _ if this.shared.core.try_write(Owner::current_thread()) => true,
-            Patience::Never => false,
-            Patience::Until(deadline) => {
-                wait::block(slf.as_any(), ToWrite(Arc::clone(&this.shared)), deadline)?
-            }
-        };
+        let taken = this.shared.core.try_write(Owner::current_thread())
+            || wait::block_patiently(slf.as_any(), ToWrite(Arc::clone(&this.shared)), patience)?;
         if taken {
             this.place.note(slf.py());
         }

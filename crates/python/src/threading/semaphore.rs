@@ -55,11 +55,7 @@ impl Semaphore {
 
     fn take(slf: &Bound<'_, Self>, patience: Patience) -> PyResult<bool> {
         let core = slf.get().core()?;
-        match patience {
-            _ if core.try_acquire(1) => Ok(true),
-            Patience::Never => Ok(false),
-            Patience::Until(deadline) => wait::block(slf.as_any(), Arc::clone(core), deadline),
-        }
+        Ok(core.try_acquire(1) || wait::block_patiently(slf.as_any(), Arc::clone(core), patience)?)
     }
 
     fn give_back(&self, count: u64) -> PyResult<()> {
@@ -163,8 +159,7 @@ impl Semaphore {
         if core.try_acquire(1) {
             return Ok(None);
         }
-        let what = Arc::clone(core) as Arc<dyn Waitable>;
-        AsyncWait::new(slf.as_any(), what, &async_wait::task(slf.py())?, None).map(Some)
+        AsyncWait::of_current_task(slf.as_any(), Arc::clone(core) as Arc<dyn Waitable>).map(Some)
     }
 
     /// How many permits are free.

@@ -84,9 +84,6 @@ impl ThreadEnd {
         if self.0.latch.count() == 0 {
             return Ok(true);
         }
-        match Patience::of_wait(timeout)? {
-            Patience::Never => Ok(false),
-            Patience::Until(deadline) => wait::block(thread, Arc::clone(&self.0), deadline),
-        }
+        wait::block_patiently(thread, Arc::clone(&self.0), Patience::of_wait(timeout)?)
     }
 }

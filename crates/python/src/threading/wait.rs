@@ -6,6 +6,7 @@
 //! A pool's worker keeps its slot: what it waits for comes from a thread that runs already, or the stdlib's primitives would
 //! make it wait just the same.
 
+use super::timeout::Patience;
 use super::wanted::Wanted;
 use super::watch::Watch;
 use crate::ffi;
@@ -24,6 +25,18 @@ pub(crate) fn block<W: Waitable + 'static>(
 ) -> PyResult<bool> {
     let waiter = Waiter::thread(Owner::current_thread());
     block_with(object.py(), &waiter, &Wanted::by_thread(object, what), deadline)
+}
+
+/// [`block`] for one who may not want to wait: then it is false at once. For `what` could not be had at once.
+pub(crate) fn block_patiently<W: Waitable + 'static>(
+    object: &Bound<'_, PyAny>,
+    what: W,
+    patience: Patience,
+) -> PyResult<bool> {
+    match patience {
+        Patience::Never => Ok(false),
+        Patience::Until(deadline) => block(object, what, deadline),
+    }
 }
 
 /// [`block`] with a waiter of the caller's, which may have joined the queue already, or been woken for nothing before.
