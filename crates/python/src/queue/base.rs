@@ -140,12 +140,12 @@ impl Queue {
         };
         match tried {
             Some(Try::Done(item)) => Ok(item),
-            Some(Try::Never) => Err(PyErr::from_type(names(py).shut_down.bind(py).clone(), ())),
+            Some(Try::Never) => Err(names(py).shut_down(py)),
             Some(Try::Switched) => {
                 let (block, timeout) = wait.as_arguments();
                 Self::hooked_call(slf, "get", (slf, block, timeout)).map(Bound::unbind)
             }
-            Some(Try::Later) | None => Err(PyErr::from_type(names(py).empty.bind(py).clone(), ())),
+            Some(Try::Later) | None => Err(names(py).empty(py)),
         }
     }
 
@@ -172,12 +172,12 @@ impl Queue {
         let tried = if full { Self::wait(slf, For::Room, &mut wait, attempt)? } else { Some(this.closed()) };
         match tried {
             Some(Try::Done(())) => Ok(()),
-            Some(Try::Never) => Err(PyErr::from_type(names(py).shut_down.bind(py).clone(), ())),
+            Some(Try::Never) => Err(names(py).shut_down(py)),
             Some(Try::Switched) => {
                 let (block, timeout) = wait.as_arguments();
                 Self::hooked_call(slf, "put", (slf, item, block, timeout)).map(drop)
             }
-            Some(Try::Later) | None => Err(PyErr::from_type(names(py).full.bind(py).clone(), ())),
+            Some(Try::Later) | None => Err(names(py).full(py)),
         }
     }
 
@@ -198,12 +198,12 @@ impl Queue {
         };
         match tried {
             Some(Try::Done(items)) => PyList::new(py, items).map(Bound::into_any),
-            Some(Try::Never) => Err(PyErr::from_type(names(py).shut_down.bind(py).clone(), ())),
+            Some(Try::Never) => Err(names(py).shut_down(py)),
             Some(Try::Switched) => {
                 let (block, timeout) = wait.as_arguments();
                 Self::hooked_call(slf, "get_many", (slf, most, block, timeout))
             }
-            Some(Try::Later) | None => Err(PyErr::from_type(names(py).empty.bind(py).clone(), ())),
+            Some(Try::Later) | None => Err(names(py).empty(py)),
         }
     }
 
@@ -230,9 +230,7 @@ impl Queue {
         closed: impl FnOnce() -> PyResult<bool>,
     ) -> PyResult<Wait> {
         match wait {
-            Err(_) if Self::_is_shut_down(slf)? && closed()? => {
-                Err(PyErr::from_type(names(slf.py()).shut_down.bind(slf.py()).clone(), ()))
-            }
+            Err(_) if Self::_is_shut_down(slf)? && closed()? => Err(names(slf.py()).shut_down(slf.py())),
             wait => wait,
         }
     }
@@ -509,7 +507,7 @@ impl Queue {
         match Self::try_get(slf)? {
             Try::Done(item) => Ok(item),
             Try::Later => Ok(names(py).later.clone_ref(py)),
-            Try::Never => Err(PyErr::from_type(names(py).shut_down.bind(py).clone(), ())),
+            Try::Never => Err(names(py).shut_down(py)),
             Try::Switched => Self::hooked_call(slf, "try_get", (slf,)).map(Bound::unbind),
         }
     }
@@ -537,7 +535,7 @@ impl Queue {
             Err(Rejected::Full(_)) => Ok(false),
             Err(Rejected::ShutDown(item)) => match this.closed::<()>() {
                 Try::Switched => Self::hooked_call(slf, "try_put", (slf, item))?.extract(),
-                _ => Err(PyErr::from_type(names(py).shut_down.bind(py).clone(), ())),
+                _ => Err(names(py).shut_down(py)),
             },
         }
     }

@@ -34,7 +34,7 @@ impl QueueIterator {
         };
         match item {
             Ok(item) => Ok(Some(item)),
-            Err(error) if error.is_instance(py, names(py).shut_down.bind(py)) => Ok(None),
+            Err(error) if names(py).is_shut_down(py, &error) => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -37,8 +37,8 @@ impl Queue {
             Ok(Some(Try::Switched)) => {
                 return Self::put_each(slf, &PyList::new(py, items)?.into_any(), wait);
             }
-            Ok(Some(Try::Never)) => PyErr::from_type(names(py).shut_down.bind(py).clone(), ()),
-            Ok(Some(Try::Later) | None) => PyErr::from_type(names(py).full.bind(py).clone(), ()),
+            Ok(Some(Try::Never)) => names(py).shut_down(py),
+            Ok(Some(Try::Later) | None) => names(py).full(py),
             Err(error) => error,
         };
         let unput = PyList::new(py, items)?.try_iter()?;

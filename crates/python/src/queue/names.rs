@@ -22,9 +22,9 @@ pub(crate) struct Native {
 }
 
 pub(crate) struct Names {
-    pub(crate) empty: Py<PyType>,
-    pub(crate) full: Py<PyType>,
-    pub(crate) shut_down: Py<PyType>,
+    empty: Py<PyType>,
+    full: Py<PyType>,
+    shut_down: Py<PyType>,
     /// `Hooked()`: the state of a queue in Python.
     pub(crate) hooked: Py<PyAny>,
     /// `collections.deque`, which holds the items of a `Queue` in Python.
@@ -41,6 +41,28 @@ pub(crate) struct Names {
     /// `get` and `put` as they are when no subclass overrides them.
     pub(crate) get: Py<PyAny>,
     pub(crate) put: Py<PyAny>,
+}
+
+impl Names {
+    /// `Empty()`.
+    pub(crate) fn empty(&self, py: Python<'_>) -> PyErr {
+        PyErr::from_type(self.empty.bind(py).clone(), ())
+    }
+
+    /// `Full()`.
+    pub(crate) fn full(&self, py: Python<'_>) -> PyErr {
+        PyErr::from_type(self.full.bind(py).clone(), ())
+    }
+
+    /// `ShutDown()`.
+    pub(crate) fn shut_down(&self, py: Python<'_>) -> PyErr {
+        PyErr::from_type(self.shut_down.bind(py).clone(), ())
+    }
+
+    /// Whether it is a `ShutDown`.
+    pub(crate) fn is_shut_down(&self, py: Python<'_>, error: &PyErr) -> bool {
+        error.is_instance(py, self.shut_down.bind(py))
+    }
 }
 
 static NAMES: PyOnceLock<Names> = PyOnceLock::new();

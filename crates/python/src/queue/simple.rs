@@ -58,7 +58,7 @@ impl SimpleQueue {
                 }
             }
         }
-        Err(PyErr::from_type(names(py).empty.bind(py).clone(), ()))
+        Err(names(py).empty(py))
     }
 }
 
