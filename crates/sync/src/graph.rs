@@ -37,6 +37,7 @@ use crate::primitives::Arc;
 use crate::waiter::{Waitable, Waiter};
 use raddle_sys::fork;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 
 /// The waits of a process.
@@ -228,22 +229,28 @@ impl Waits {
     fn add(&mut self, owner: Owner, wait: Wait) -> u64 {
         let number = self.noted;
         self.noted += 1;
-        let outer = self.latest.remove(&owner).map(Box::new);
-        self.latest.insert(owner, Wait { number, outer, ..wait });
+        let wait = Wait { number, ..wait };
+        match self.latest.entry(owner) {
+            Entry::Vacant(place) => _ = place.insert(wait),
+            Entry::Occupied(mut place) => {
+                let outer = place.insert(wait);
+                place.get_mut().outer = Some(Box::new(outer));
+            }
+        }
         number
     }
 
     /// Takes a wait out, be it the latest of its owner or an earlier one.
     fn remove(&mut self, owner: Owner, number: u64) -> Option<Wait> {
-        let latest = self.latest.get_mut(&owner)?;
+        let Entry::Occupied(mut place) = self.latest.entry(owner) else { return None };
+        let latest = place.get_mut();
         if latest.number != number {
             return latest.remove_outer(number);
         }
-        let outer = latest.outer.take();
-        match outer {
-            Some(outer) => self.latest.insert(owner, *outer),
-            None => self.latest.remove(&owner),
-        }
+        Some(match latest.outer.take() {
+            Some(outer) => place.insert(*outer),
+            None => place.remove(),
+        })
     }
 }
 
