@@ -7,13 +7,12 @@ between two of its awaits. So when it is cancelled before, the item is still the
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from raddle._internal.async_waits import _end as wait_out
-from raddle._internal.hooked import LATER, Hooked, Later, deadline_of
+from raddle._internal.async_waits import wait_out
+from raddle._internal.hooked import LATER, Hooked, Later, deadline_of, wait_out_until
 from raddle._internal.queue_errors import Empty, Full, ShutDown
 
 if TYPE_CHECKING:
@@ -142,8 +141,7 @@ async def _try_until(
         Exception: `failure`, when the deadline has passed.
     """
     while True:
-        if not await wait_out(wait, None if deadline is None else deadline - time.monotonic()):
-            raise failure
+        await wait_out_until(wait, deadline, failure)
         try:
             result = attempt()
         except BaseException:

@@ -66,15 +66,15 @@ _waits_elsewhere: set[AsyncWait] = set()
 async def wait_async(primitive: Awaitable, timeout: float | None) -> bool:
     """Wait for a primitive; True when it was had within `timeout` seconds (None: whenever that is)."""
     wait = primitive._async_wait()
-    return True if wait is None else await _end(wait, timeout)
+    return True if wait is None else await wait_out(wait, timeout)
 
 
 async def enter_async(wait: AsyncWait) -> None:
     """Wait without a deadline."""
-    await _end(wait, None)
+    await wait_out(wait, None)
 
 
-async def _end(wait: AsyncWait, timeout: float | None) -> bool:
+async def wait_out(wait: AsyncWait, timeout: float | None) -> bool:
     """Wait until it is had or the time has passed. Cancelled at any point, it leaves nothing behind."""
     if wait.attempt():
         return True
@@ -107,7 +107,7 @@ async def wait_notified(condition: Condition, timeout: float | None) -> bool:
     notification, lock = condition._async_waits()
     notified = False
     try:
-        notified = await _end(notification, timeout)
+        notified = await wait_out(notification, timeout)
     except GeneratorExit:
         # The coroutine is closed and can't wait any more.
         if not lock.attempt():
@@ -130,7 +130,7 @@ async def _regain(lock: AsyncWait) -> None:
     cancelled = None
     while True:
         try:
-            await _end(lock, None)
+            await wait_out(lock, None)
         except asyncio.CancelledError as error:
             cancelled = error
         else:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from raddle._internal.async_waits import _end as wait_out
+from raddle._internal.async_waits import wait_out
 from raddle._internal.primitives import Condition, Lock
 from raddle._internal.queue_errors import Empty, Full, ShutDown
 
@@ -97,7 +97,7 @@ class Hooked:
             except BaseException as error:
                 _keep(items, error)
                 return items
-            await _wait_out(arrival, deadline, Empty)
+            await wait_out_until(arrival, deadline, Empty)
 
     def try_put(self, owner: Queue[T], item: T) -> bool:
         """Put an item if there is room; return whether there was."""
@@ -160,7 +160,7 @@ class Hooked:
                     pending.clear()
                     return
                 room = self.not_full._async_notification()
-            await _wait_out(room, deadline, Full)
+            await wait_out_until(room, deadline, Full)
 
     async def aget(self, owner: Any, deadline: float | None) -> Any:
         """Take an item, as `Queue.aget` does."""
@@ -169,7 +169,7 @@ class Hooked:
                 if (item := self._take(owner)) is not LATER:
                     return item
                 arrival = self.not_empty._async_notification()
-            await _wait_out(arrival, deadline, Empty)
+            await wait_out_until(arrival, deadline, Empty)
 
     async def ajoin(self) -> None:
         """Wait until all items are finished."""
@@ -178,7 +178,7 @@ class Hooked:
                 if not self.unfinished_tasks:
                     return
                 end = self.all_tasks_done._async_notification()
-            await _wait_out(end, None, Empty)
+            await wait_out_until(end, None, Empty)
 
     def _add(self, owner: Queue[T], item: T) -> bool:
         if self.is_shutdown:
@@ -241,7 +241,7 @@ def _wait(condition: Condition, block: bool, deadline: float | None, failure: ty
     condition.wait(remaining)
 
 
-async def _wait_out(notification: AsyncWait, deadline: float | None, failure: type[Exception]) -> None:
+async def wait_out_until(notification: AsyncWait, deadline: float | None, failure: type[Exception]) -> None:
     """Wait for a notification until a deadline; raise `failure` when that has passed."""
     if not await wait_out(notification, None if deadline is None else deadline - time.monotonic()):
         raise failure
