@@ -48,6 +48,7 @@ $(VENV)/.wheel: $(VENV)/.maturin $(SOURCES)
 	rm -rf $(VENV)/wheel
 	$(ANYWHERE) $(PY) -m maturin build --release --quiet --interpreter $(PY) --out $(VENV)/wheel
 	$(PIP) install --force-reinstall --no-deps $(VENV)/wheel/*.whl
+	$(PIP) install $(VENV)/wheel/*.whl
 	@touch $@
 
 # $(VENV)/.extra-NAME: the wheel is installed, and so is what its extra NAME asks for.
@@ -72,7 +73,7 @@ demo: $(VENV)/.wheel $(VENV)/.extra-cli ## build, install and run the demo on th
 	$(PY) examples/demo $(ARGS)
 
 docs: $(VENV)/.wheel $(VENV)/.extra-docs ## build the documentation into build/docs and target/doc, warnings are errors
-	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps -p raddle-sys -p raddle-sync -p raddle-task -p raddle-pool
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps -p raddle-sys -p raddle-sync -p raddle-task -p raddle-pool -p raddle-process
 	$(PY) -m sphinx --fail-on-warning --nitpicky --keep-going --quiet -b html docs build/docs
 
 # -------------------------------------------------------------------------------------------------------- tests
@@ -82,7 +83,7 @@ test: test-rust test-python ## pass every test: Rust, loom models, Python in thr
 test-rust: $(VENV)/.created ## cargo tests, doctests and loom models
 	cargo test --workspace
 	RUSTFLAGS='--cfg loom' CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true \
-		cargo test --release --lib --target-dir target/loom -p raddle-sync -p raddle-task -p raddle-pool
+		cargo test --release --lib --target-dir target/loom -p raddle-sync -p raddle-task -p raddle-pool -p raddle-process
 
 pytest: $(VENV)/.wheel $(VENV)/.extra-test ## the Python tests once, against the installed wheel
 	$(PY) $(PYTEST) tests $(ARGS)

@@ -1,0 +1,1 @@
+//! Worker processes: what connects a pool to them, and what watches over them.
