@@ -1,5 +1,15 @@
 //! Worker processes: what connects a pool to them, and what watches over them.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`channel`] | messages between the pool and one worker, through shared memory |
+//! | [`Corrupt`] | what a reader says who finds nonsense there |
 
+pub mod channel;
 mod corrupt;
+#[cfg(not(feature = "faults"))]
+mod fault;
+#[cfg(feature = "faults")]
+pub mod fault;
 
 pub use corrupt::Corrupt;

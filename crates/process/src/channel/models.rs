@@ -1,0 +1,1 @@
+//! Models of the protocols: every order of events that the memory model allows.

@@ -1,0 +1,179 @@
+//! The worker's end of a channel.
+
+use super::bell::Bell;
+use super::claims::Beginning;
+use super::end::{End, Loan, Side, doze};
+use super::layout::Layout;
+use super::leases::Lender;
+use super::place::Place;
+use super::ring::{Reader, Ring, Writer};
+use super::{Header, Message, NoRoom};
+use crate::{Corrupt, fault};
+use raddle_sync::primitives::Arc;
+use raddle_sync::{Moment, Wake};
+
+/// The worker's end of its channel to the pool.
+///
+/// It trusts the pool. Where the worker itself has scribbled over the channel (a stray pointer in a task, say), methods panic:
+/// then it is time for the worker to end.
+pub struct WorkerSide {
+    end: Arc<End>,
+    from_parent: Reader,
+    to_parent: Writer,
+    results: Lender,
+}
+
+/// What to make of nonsense in the channel.
+#[cold]
+fn broken(corrupt: Corrupt) -> ! {
+    panic!("{corrupt}")
+}
+
+impl WorkerSide {
+    /// The worker's end of the channel that has this memory; `bell` is the pool's.
+    ///
+    /// # Errors
+    ///
+    /// When the descriptor is no channel's, or can't be mapped.
+    #[cfg(not(loom))]
+    pub fn attach(memory: std::os::fd::OwnedFd, bell: Bell) -> std::io::Result<Self> {
+        let layout = Place::<Layout>::new(&raddle_sys::memory::Memory::from_fd(memory)?)?;
+        if layout.parent.stamp.0.load(raddle_sync::primitives::Ordering::Acquire) != super::layout::STAMP {
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "this memory is no channel"));
+        }
+        Ok(Self::on(layout, bell))
+    }
+
+    pub(super) fn on(layout: Place<Layout>, bell: Bell) -> Self {
+        Self {
+            end: End::new(layout, Side::Worker(bell)),
+            from_parent: Reader::default(),
+            to_parent: Writer::default(),
+            results: Lender::default(),
+        }
+    }
+
+    fn bell(&self) -> &Bell {
+        match &self.end.side {
+            Side::Worker(bell) => bell,
+            Side::Parent => unreachable!("made with a bell"),
+        }
+    }
+
+    #[inline]
+    fn outgoing(&self) -> Ring<'_> {
+        self.end.layout.to_parent()
+    }
+
+    /// The next message from the pool, if there is one; its body replaces that in `body`. A task is begun by this; those that
+    /// were taken back are skipped.
+    ///
+    /// # Panics
+    ///
+    /// When the channel is corrupt.
+    #[inline]
+    pub fn next(&mut self, body: &mut Vec<u8>) -> Option<Header> {
+        let ring = self.end.layout.to_worker();
+        while let Some(header) = self.from_parent.peek(ring).unwrap_or_else(|corrupt| broken(corrupt)) {
+            fault::point("next:seen");
+            if let Some(claim) = header.claim {
+                match self.end.layout.both.claims[usize::from(claim)].0.begin(Moment::now()) {
+                    Beginning::Begun => {}
+                    Beginning::Skipped => {
+                        fault::point("next:skipped");
+                        self.from_parent.advance(ring, &header);
+                        continue;
+                    }
+                    Beginning::Nonsense => broken(Corrupt("a task whose claim was not handed out")),
+                }
+                fault::point("next:begun");
+            }
+            self.from_parent.copy(ring, &header, body);
+            fault::point("next:copied");
+            self.from_parent.advance(ring, &header);
+            fault::point("next:taken");
+            return Some(header);
+        }
+        None
+    }
+
+    /// Whether the pool has sent anything that [`next`](Self::next) has not passed.
+    #[inline]
+    #[must_use]
+    pub fn has_mail(&self) -> bool {
+        self.from_parent.has_mail(self.end.layout.to_worker())
+    }
+
+    /// Sleeps until there is mail, a nudge, `deadline` or a signal; stays awake for a moment first. May return early for no
+    /// reason.
+    #[expect(clippy::must_use_candidate, reason = "who looks again need not know why it woke")]
+    pub fn sleep(&self, deadline: Option<Moment>) -> Wake {
+        doze(&self.end.layout.worker.asleep.0, || self.has_mail(), deadline)
+    }
+
+    /// Sends a message to the pool, and rings the bell.
+    ///
+    /// # Errors
+    ///
+    /// [`NoRoom`] when the ring is full: [`sleep_for_room`](Self::sleep_for_room).
+    ///
+    /// # Panics
+    ///
+    /// When the body is longer than [`LARGEST`](super::LARGEST), or the channel is corrupt.
+    #[inline]
+    pub fn reply(&mut self, message: &Message<'_>) -> Result<(), NoRoom> {
+        let ring = self.end.layout.to_parent();
+        if !self.to_parent.fits(ring, message.len()).unwrap_or_else(|corrupt| broken(corrupt)) {
+            return Err(NoRoom);
+        }
+        self.to_parent.write(ring, message, None);
+        self.bell().ring();
+        fault::point("reply:rung");
+        Ok(())
+    }
+
+    /// Sleeps until there is room for any message, or `deadline` or a signal. May return early for no reason.
+    #[expect(clippy::must_use_candidate, reason = "who looks again need not know why it woke")]
+    pub fn sleep_for_room(&self, deadline: Option<Moment>) -> Wake {
+        doze(&self.end.layout.worker.cramped.0, || self.to_parent.is_roomy(self.outgoing()), deadline)
+    }
+
+    /// A lease for a block of results; None when all are lent.
+    pub fn lend(&mut self) -> Option<u16> {
+        let lease = self.results.lend();
+        fault::point("lend:lent");
+        lease
+    }
+
+    /// Collects the leases that the pool has given back.
+    pub fn returned(&mut self, each: &mut dyn FnMut(u16)) {
+        self.results.returned(self.end.marks(), each);
+    }
+
+    /// How many leases are lent.
+    #[must_use]
+    pub fn lent(&self) -> usize {
+        self.results.count()
+    }
+
+    /// Sleeps until the pool has given a lease back, or `deadline` or a signal. May return early for no reason.
+    #[expect(clippy::must_use_candidate, reason = "who looks again need not know why it woke")]
+    pub fn sleep_for_leases(&self, deadline: Option<Moment>) -> Wake {
+        doze(&self.end.layout.worker.starved.0, || self.end.marks().any(), deadline)
+    }
+
+    /// Looks at a block of arguments that the pool has lent, until the [`Loan`] is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`] when there is no such lease, or it is on loan already.
+    pub fn borrow(&self, lease: u16) -> Result<Loan, Corrupt> {
+        self.end.borrow(lease)
+    }
+}
+
+impl std::fmt::Debug for WorkerSide {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("WorkerSide").field("lent", &self.results.count()).finish_non_exhaustive()
+    }
+}
