@@ -111,7 +111,7 @@ bench: bench-here ## the figures that the README claims, on every CPython found,
 	$(PY) -m benches.table
 	$(PY) -m benches.plot
 
-bench-here: $(VENV)/.wheel $(VENV)/.extra-bench
+bench-here: $(VENV)/.wheel $(VENV)/.extra-bench $(VENV)/.extra-bench-processes
 	$(PY) -m benches $(ARGS)
 
 lint: $(VENV)/.wheel $(VENV)/.extra-lint ## formatting, clippy, ruff, mypy, stubtest, layers, file sizes

@@ -30,6 +30,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--only", action="append", choices=list(workloads()), help="only this workload; repeatable"
     )
     parser.add_argument(
+        "--rival", action="append", metavar="KEY", help="meet only this one of an area's rivals; repeatable"
+    )
+    parser.add_argument(
         "--json", type=Path, help="write the rows there instead of benches/results/<area>/<version>.json"
     )
     parser.add_argument(
@@ -48,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parse(arguments)
     mode: Mode = "quick" if options.quick else "full" if options.full else "standard"
     candidate = sides.stdlib_again() if options.against_itself else sides.raddle()
-    bench = Bench(sides.stdlib(), candidate, mode)
+    bench = Bench(sides.stdlib(), candidate, mode, options.rival)
     version = sides.interpreter_key()
 
     def report(rows: dict[str, Row]) -> Report:
@@ -56,7 +59,8 @@ def main(arguments: Sequence[str]) -> int:
 
     print(f"{candidate.version} against {bench.peer.version}, {_cpus()} processors, {mode}")
     print(HEADER)
-    complete = mode != "quick" and not options.only and not options.against_itself
+    partial = options.only or options.rival
+    complete = mode != "quick" and not partial and not options.against_itself
     everything: list[Row] = []
     for area in AREAS.values():
         if options.area and area.name not in options.area:
@@ -64,6 +68,8 @@ def main(arguments: Sequence[str]) -> int:
         chosen = {
             name: work for name, work in area.workloads.items() if not options.only or name in options.only
         }
+        for note in area.notes(bench) if chosen else ():
+            print(note)
         rows = rows_by_name(_printed(bench, chosen, version))
         everything += rows.values()
         if complete and options.json is None:

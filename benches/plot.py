@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benches.area import Area
+from benches.area import Area, Column
 from benches.areas import AREAS, measured
 from benches.generated import bring_up_to_date
 from benches.report import times
@@ -48,52 +48,58 @@ _GAP = 14
 
 
 def ratios(area: Area, reports: Sequence[Report]) -> str:
-    """Draws a group of bars for each row of the area's table, a bar for each interpreter."""
-    names = [name for name in area.shown if any(_ratio(report, name) for report in reports)]
-    found = [ratio for name in names for report in reports if (ratio := _ratio(report, name))]
-    group = _BAR * len(reports) + _GAP
+    """Draws a group of bars for each row of the area's table, a bar for each of its columns."""
+    columns = area.columns(reports)
+    groups: list[tuple[str, dict[int, float]]] = []
+    for name, words in area.shown.items():
+        found = {index: ratio for index, column in enumerate(columns) if (ratio := _ratio(column, name))}
+        if found:
+            groups.append((words.replace("`", ""), found))
+    every = [ratio for _, found in groups for ratio in found.values()]
     top, width = 76, 800
-    bottom = top + group * len(names)
-    scale = LogScale(min(0.8, *found), max(10.0, *found), _LABELS, width - 64)
+    bottom = top + sum(_BAR * len(found) + _GAP for _, found in groups)
+    room = 128 if area.rivals else 64  # for what stands to the right of the longest bar
+    scale = LogScale(min(0.8, *every), max(10.0, *every), _LABELS, width - room)
 
     drawing = Drawing(width, bottom + 30, f"Times as fast as {area.peer.replace('`', '')}")
-    _legend(drawing, reports)
+    if not area.rivals:
+        _legend(drawing, columns)
     for tick in scale.ticks():
         drawing.line([(scale(tick), top - 6), (scale(tick), bottom)], "grid")
         drawing.text(scale(tick), bottom + 16, f"{tick:g} ×", "small quiet", "middle")
-    for row, name in enumerate(names):
-        start = top + row * group
-        words = area.shown[name].replace("`", "")
-        drawing.text(_LABELS - 12, start + group / 2 - _GAP / 2 + 4, words, anchor="end")
-        for index, report in enumerate(reports):
-            if ratio := _ratio(report, name):
-                _bar(drawing, scale, start + index * _BAR, ratio, _step(index, len(reports)))
+    start = top
+    for words, found in groups:
+        drawing.text(_LABELS - 12, start + _BAR * len(found) / 2 + 4, words, anchor="end")
+        for place, (index, ratio) in enumerate(found.items()):
+            rival = f" {columns[index].label.replace('`', '')}" if area.rivals else ""
+            _bar(drawing, scale, start + place * _BAR, ratio, rival, _step(index, len(columns)))
+        start += _BAR * len(found) + _GAP
     drawing.line([(scale(1), top - 6), (scale(1), bottom)], "axis")
     return str(drawing)
 
 
-def _bar(drawing: Drawing, scale: LogScale, y: float, ratio: float, step: int) -> None:
+def _bar(drawing: Drawing, scale: LogScale, y: float, ratio: float, rival: str, step: int) -> None:
     left, right = sorted((scale(1), scale(ratio)))
     drawing.rectangle(left, y, right - left, _BAR - 2, f"s{step}", radius=1)
-    drawing.text(right + 4, y + _BAR - 2.5, times(ratio), "small")
+    drawing.text(right + 4, y + _BAR - 2.5, times(ratio) + rival, "small")
 
 
-def _legend(drawing: Drawing, reports: Sequence[Report]) -> None:
+def _legend(drawing: Drawing, columns: Sequence[Column]) -> None:
     x = 16.0
-    for index, report in enumerate(reports):
-        drawing.rectangle(x, 42, 12, 12, f"s{_step(index, len(reports))}", radius=2)
-        label = f"CPython {report.version}"
+    for index, column in enumerate(columns):
+        drawing.rectangle(x, 42, 12, 12, f"s{_step(index, len(columns))}", radius=2)
+        label = f"CPython {column.label}"
         drawing.text(x + 17, 52, label, "quiet")
         x += 17 + 7 * len(label) + 14
 
 
 def _step(index: int, count: int) -> int:
-    """Spreads ``count`` interpreters over the steps of the hue, the newest at the strongest."""
+    """Spreads ``count`` columns over the steps of the hue, the last, the newest interpreter, at the strongest."""
     return STEPS - 1 if count == 1 else round(index * (STEPS - 1) / (count - 1))
 
 
-def _ratio(report: Report, name: str) -> float | None:
-    row = report.rows.get(name)
+def _ratio(column: Column, name: str) -> float | None:
+    row = column.rows.get(name)
     return row.ratio if row else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from benches.results import Row
 from benches.targets import target_for
 
-_WIDTHS = (50, 12, 12, 22, 8, 4)
+_WIDTHS = (64, 12, 12, 22, 8, 4)
 
 
 def _columns(work: str, *cells: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -28,11 +28,19 @@ QUICK_REPEATS = 5
 
 @dataclass(frozen=True)
 class Bench:
-    """One run of the benchmark: who is compared, and how thoroughly."""
+    """One run of the benchmark: who is compared, and how thoroughly.
+
+    Attributes:
+        peer: the standard library.
+        candidate: Raddle.
+        mode: how thoroughly.
+        rivals: the keys of those that are met where an area has several rivals; None for all that are there.
+    """
 
     peer: Side
     candidate: Side
     mode: Mode = "standard"
+    rivals: Collection[str] | None = None
 
     def size(self, operations: int) -> int:
         """Returns the number of operations for this run: a tenth of ``operations`` when it is quick."""

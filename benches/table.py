@@ -26,20 +26,20 @@ def markers(area: Area) -> tuple[str, str]:
 
 
 def render(area: Area, reports: Sequence[Report]) -> str:
-    """Returns the area's table and its caption in Markdown, a column for each of ``reports`` in their order."""
-    versions = [report.version for report in reports]
+    """Returns the area's table and its caption in Markdown, with the columns of the area."""
+    columns = area.columns(reports)
     lines = [
-        _cells([area.heading, *versions]),
-        _cells(["---", *["---:"] * len(versions)]),
+        _cells([area.heading, *(column.label for column in columns)]),
+        _cells(["---", *["---:"] * len(columns)]),
     ]
     for name, words in area.shown.items():
-        found = [report.rows.get(name) for report in reports]
+        found = [column.rows.get(name) for column in columns]
         if not any(found):
             continue
         lines.append(
             _cells([words, *("–" if row is None or row.ratio is None else times(row.ratio) for row in found)])
         )
-    return "\n".join([*lines, "", _caption(area, reports)])
+    return "\n".join([*lines, "", _caption(area, area.shown_reports(reports))])
 
 
 def _cells(cells: Sequence[str]) -> str:

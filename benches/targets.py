@@ -35,10 +35,14 @@ class Target:
         return figure <= self.value * (1 + self.tolerance)
 
     def __str__(self) -> str:
-        return f"{'≥' if self.sense == 'at least' else '≤'} {self.value:g}"
+        return f"{'≥' if self.sense == 'at least' else '≤'} {self.value:.3g}"
 
 
 NO_SLOWER = Target(1.0, tolerance=0.05)
+#: Within a tenth of what nobody can be quicker than.
+NEAR_IDEAL = Target(0.9)
+#: Within one and a half times of a copy in memory.
+NEAR_COPY = Target(1 / 1.5)
 #: A hundred times as many futures may cost up to twice as much each: caches fill up. Quadratic would be 0.01.
 LINEAR = Target(0.5)
 #: A pool is flat when its slowest point is within a factor of two of its fastest.
@@ -84,6 +88,45 @@ TARGETS: Mapping[str, Mapping[str, Target]] = {
     "priority": {"3.11": Target(3), "3.14": Target(3)},
     "handover-in": {"3.11": Target(3), "3.14": Target(3)},
     "handover-out": {"3.11": Target(3), "3.14": Target(3)},
+    "process-submit-all-stdlib": {ANY: Target(30)},
+    "process-submit-all-pool": {ANY: Target(6)},
+    "process-submit-all-loky": {ANY: Target(20)},
+    "process-submit-all-pebble": {ANY: Target(20)},
+    "process-submit-all-zooparallel": {ANY: Target(1)},
+    "process-one-at-a-time-stdlib": {ANY: Target(20)},
+    "process-paused-stdlib": {ANY: Target(3)},
+    "process-100us": {ANY: NEAR_IDEAL},
+    "process-100us-computing": {ANY: NEAR_IDEAL},
+    "process-hogs-one-stdlib": {ANY: NO_SLOWER},
+    "process-hogs-100us-stdlib": {ANY: NO_SLOWER},
+    "process-map-pool": {ANY: Target(1.2)},
+    "process-map-joblib": {ANY: Target(10)},
+    "process-map-mpire": {ANY: Target(10)},
+    "process-mixed": {ANY: NEAR_IDEAL},
+    "process-batches-stdlib": {ANY: Target(5)},
+    "process-array-in-stdlib": {ANY: Target(20)},
+    "process-array-in-ray": {ANY: Target(5)},
+    "process-array-in-memcpy": {ANY: NEAR_COPY},
+    "process-array-out-stdlib": {ANY: Target(20)},
+    "process-array-out-ray": {ANY: Target(5)},
+    "process-array-out-memcpy": {ANY: NEAR_COPY},
+    "process-array-first-memcpy": {ANY: NEAR_COPY},
+    "process-message-10kb-in-stdlib": {ANY: Target(10)},
+    "process-message-10kb-echo-stdlib": {ANY: Target(10)},
+    "process-message-1mb-in-stdlib": {ANY: Target(10)},
+    "process-message-1mb-echo-stdlib": {ANY: Target(10)},
+    "process-share-joblib": {ANY: NO_SLOWER},
+    "process-share-ray": {ANY: NO_SLOWER},
+    "process-start-cold-stdlib": {ANY: Target(3)},
+    "process-start-cold-loky": {ANY: Target(3)},
+    "process-start-numpy-stdlib": {ANY: Target(1.5)},
+    "process-start-numpy-loky": {ANY: Target(1.5)},
+    "process-start-later-stdlib": {ANY: Target(5)},
+    "process-start-later-loky": {ANY: Target(5)},
+    "process-replacement": {ANY: Target(2, "at most")},
+    "process-eight-threads": {ANY: NO_SLOWER},
+    "process-memory-loky": {ANY: Target(2)},
+    "process-idle": {ANY: Target(1.0, "at most")},
 }
 
 

@@ -26,6 +26,22 @@ SMALL = [
     *AREAS["threading"].workloads,
     *AREAS["queue"].workloads,
 ]
+#: Those of worker processes whose rows have a ratio; several run whole programs.
+PROCESSES = [
+    "process-submit-all",
+    "process-one-at-a-time",
+    "process-paused",
+    "process-100us",
+    pytest.param("process-hogs", marks=pytest.mark.slow),
+    "process-map",
+    "process-mixed",
+    pytest.param("process-batches", marks=pytest.mark.slow),
+    pytest.param("process-array", marks=pytest.mark.slow),
+    pytest.param("process-message", marks=pytest.mark.slow),
+    pytest.param("process-start", marks=pytest.mark.slow),
+    "process-eight-threads",
+    pytest.param("process-memory", marks=pytest.mark.slow),
+]
 
 
 class Tiny(Bench):
@@ -38,10 +54,24 @@ class Tiny(Bench):
         return 1
 
 
+TINY = Tiny(sides.stdlib(), sides.stdlib_again(), "quick", rivals=("stdlib", "pool"))
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_a_workload_gives_rows_for_both_sides(name: str) -> None:
+    check_rows(name)
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_a_workload_of_processes_gives_rows_for_both_sides(name: str) -> None:
+    if name in ("process-array", "process-memory"):
+        pytest.importorskip("numpy")
+    check_rows(name)
+
+
+def check_rows(name: str) -> None:
     _, work = workloads()[name]
-    rows = rows_by_name(work(Tiny(sides.stdlib(), sides.stdlib_again(), "quick")))
+    rows = rows_by_name(work(TINY))
     assert rows
     for row in rows.values():
         assert row.value > 0
