@@ -97,7 +97,8 @@ pub fn send(fd: BorrowedFd<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Res
 }
 
 /// Receives one message into `buffer`: how long it is, and the descriptors that came with it, closed on exec. Zero bytes: the other end
-/// is gone. A signal does not end it.
+/// is gone. A signal does not end it. The system leaves out descriptors for which this process has no room any more: the message
+/// itself must say how many belong to it.
 ///
 /// # Errors
 ///
@@ -113,7 +114,8 @@ pub fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, Vec<
     let len =
         until_done(|| unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC) })?;
     let fds = received(&message);
-    if message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0 || fds.len() > MOST_FDS {
+    // Too many for `control` are too many in any case: it has room for more than that.
+    if message.msg_flags & libc::MSG_TRUNC != 0 || fds.len() > MOST_FDS {
         return Err(Error::new(ErrorKind::InvalidData, "the message is larger than its receiver expects"));
     }
     Ok((len, fds))
@@ -217,6 +219,25 @@ mod tests {
         let mut buffer = [0; 4];
         assert_eq!(receive(there.as_fd(), &mut buffer).expect_err("cut").kind(), ErrorKind::InvalidData);
         assert_eq!(receive(there.as_fd(), &mut buffer).expect("sent").0, 4);
+    }
+
+    #[test]
+    fn descriptors_without_room_are_left_out_of_a_message() {
+        let (here, there) = pair().expect("descriptors are free");
+        send(here.as_fd(), b"two", &[here.as_fd(); 2]).expect("there is room");
+        assert!(check_in_child(60, || {
+            // SAFETY: duplicating an open descriptor gives the lowest free number, which is then closed again.
+            let lowest = unsafe { libc::dup(there.as_raw_fd()) };
+            let most = libc::rlim_t::try_from(lowest).expect("not negative") + 1;
+            let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
+            // SAFETY: the descriptor is this child's own, and the limit is readable.
+            unsafe {
+                libc::close(lowest);
+                libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
+            }
+            let (len, fds) = receive(there.as_fd(), &mut [0; 8]).expect("sent");
+            len == 3 && fds.len() == 1
+        }));
     }
 
     #[test]
