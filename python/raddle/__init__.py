@@ -4,25 +4,32 @@
 |---|---|
 | `raddle.futures` | everything that `concurrent.futures` exports, on Raddle's threads |
 | `raddle` | of these, what threads and futures need, and the errors that Raddle adds |
+
+Each name is imported when it is first asked for (PEP 562): worker processes import this package too, and should not
+wait for what they don't use, asyncio above all.
 """
 
-from raddle._internal import __version__
-from raddle._internal.errors import DependencyFailed, ExecutorFull, ForkError, TaskTimeout
-from raddle.futures import (
-    ALL_COMPLETED,
-    FIRST_COMPLETED,
-    FIRST_EXCEPTION,
-    BrokenExecutor,
-    CancelledError,
-    Executor,
-    ExecutorStats,
-    Future,
-    InvalidStateError,
-    ThreadPoolExecutor,
-    TimeoutError,
-    as_completed,
-    wait,
-)
+# A type checker takes this for true, whatever is assigned; importing `typing` would take longer than all the rest.
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from raddle._internal import __version__
+    from raddle._internal.errors import DependencyFailed, ExecutorFull, ForkError, TaskTimeout
+    from raddle.futures import (
+        ALL_COMPLETED,
+        FIRST_COMPLETED,
+        FIRST_EXCEPTION,
+        BrokenExecutor,
+        CancelledError,
+        Executor,
+        ExecutorStats,
+        Future,
+        InvalidStateError,
+        ThreadPoolExecutor,
+        TimeoutError,
+        as_completed,
+        wait,
+    )
 
 __all__ = [
     "ALL_COMPLETED",
@@ -44,3 +51,26 @@ __all__ = [
     "as_completed",
     "wait",
 ]
+
+if not TYPE_CHECKING:  # or every name would exist, typing errors included
+    _ELSEWHERE = {
+        "__version__": "raddle._internal",
+        **dict.fromkeys(
+            ("DependencyFailed", "ExecutorFull", "ForkError", "TaskTimeout"), "raddle._internal.errors"
+        ),
+    }
+
+    def __getattr__(name: str) -> object:
+        """Import a name from where it is made, once."""
+        if name == "futures":
+            # `import raddle` is enough for `raddle.futures`. (The import makes it an attribute.)
+            return __import__("raddle.futures").futures
+        if name in __all__:
+            home = __import__(_ELSEWHERE.get(name, "raddle.futures"), fromlist=(name,))
+            value = globals()[name] = getattr(home, name)
+            return value
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "futures"} - {"TYPE_CHECKING"})

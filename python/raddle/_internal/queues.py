@@ -9,7 +9,10 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from raddle import _raddle
-from raddle._internal import async_queues
+from raddle._internal import (
+    async_queues,
+    bound,  # noqa: F401  (what the native half needs of Python)
+)
 from raddle._internal.async_queues import aget
 from raddle._internal.hooked import LATER, Hooked, Later
 from raddle._internal.queue_errors import Empty, Full, ShutDown

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import concurrent.futures
 import importlib
+import os
 import pickle
+import subprocess
+import sys
+import textwrap
 
 import pytest
 
@@ -58,3 +62,33 @@ def test_what_is_exported_says_where_it_is_found(module: str) -> None:
     error = raddle.TaskTimeout("slow")
     assert pickle.loads(pickle.dumps(error)).args == ("slow",)
     assert b"_internal" not in pickle.dumps(error)
+
+
+def test_importing_the_package_imports_nothing_that_takes_long() -> None:
+    program = """
+        import sys
+        import raddle, raddle._internal
+        heavy = {"asyncio", "concurrent.futures", "enum", "logging", "re", "threading", "typing"}
+        assert not heavy & sys.modules.keys(), heavy & sys.modules.keys()
+        assert raddle.futures is sys.modules["raddle.futures"]
+        assert raddle.wait is raddle.futures.wait
+    """
+    # Without `site`, which may import anything: what the environment has installed decides.
+    folder = os.path.dirname(os.path.dirname(raddle.__file__))
+    source = f"import sys; sys.path.append({folder!r})\n" + textwrap.dedent(program)
+    subprocess.run([sys.executable, "-I", "-S", "-c", source], check=True)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "from raddle.threading import Condition; c = Condition(); c.acquire(); c.wait(0.001)",
+        "from raddle.queue import SimpleQueue; SimpleQueue().put(1)",
+        "from raddle._thread import allocate_lock; allocate_lock().acquire()",
+        "from raddle import wait; wait([])",
+        "from raddle import *; TaskTimeout, as_completed",
+        "import raddle; raddle.futures.ThreadPoolExecutor",
+    ],
+)
+def test_each_module_can_be_the_first_one_imported(program: str) -> None:
+    subprocess.run([sys.executable, "-c", program], check=True)
