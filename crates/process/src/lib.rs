@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`channel`] | messages between the pool and one worker, through shared memory |
+//! | [`launch`] | how worker processes come to be |
 //! | [`Corrupt`] | what a reader says who finds nonsense there |
 
 pub mod channel;
@@ -11,5 +12,6 @@ mod corrupt;
 mod fault;
 #[cfg(feature = "faults")]
 pub mod fault;
+pub mod launch;
 
 pub use corrupt::Corrupt;
