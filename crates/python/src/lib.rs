@@ -23,6 +23,7 @@
 //! | [`turns`] | a map without futures: workers take turns at its items |
 //! | [`item_tasks`] | a map whose items are tasks with a future each |
 //! | [`collect`] | `wait` and `as_completed` |
+//! | [`process`] | worker processes |
 //! | [`queue`] | queues |
 //! | [`threading`] | locks and what else threads and coroutines wait for |
 
@@ -40,6 +41,7 @@ mod mapping;
 mod observer;
 mod options;
 mod outcome;
+mod process;
 mod queue;
 mod runtime;
 mod threading;
@@ -66,6 +68,8 @@ mod extension {
     use super::mapping::MapIterator;
     #[pymodule_export]
     use super::options::TaskOptions;
+    #[pymodule_export]
+    use super::process::zygote::die_with_parent;
     #[pymodule_export]
     use super::queue::base::Queue;
     #[pymodule_export]

@@ -1,0 +1,3 @@
+//! Worker processes.
+
+pub(crate) mod zygote;

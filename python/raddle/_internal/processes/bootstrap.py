@@ -1,0 +1,53 @@
+"""The script that a zygote executes, and a worker of `start="spawn"`.
+
+Standard input is the socket to the pool. The first message on it says what `sys.path` is; until then nothing of the
+user's can be imported, and nothing of the user's is to shadow a module that is needed here.
+"""
+
+import os
+import sys
+
+
+def main() -> None:
+    """Become what the first message says."""
+    if not getattr(sys.flags, "safe_path", sys.flags.isolated):
+        del sys.path[0]  # this folder
+    # What is imported before `sys.path` is the user's comes from the interpreter's own.
+    import _socket
+    import struct  # noqa: F401  (for the next one)
+    from marshal import loads
+
+    sys.path.insert(0, os.path.abspath(f"{__file__}/../../../.."))
+    from raddle._internal.processes import messages
+
+    socket = _socket.socket(fileno=_take_standard_input())
+
+    request = messages.receive(socket)
+    if request is None or request.kind != messages.PREPARE:
+        os._exit(0)
+    preparation = loads(request.body)
+    sys.path[:] = preparation["path"]
+    if preparation["zygote"]:
+        from raddle._internal.processes.zygote import main as run
+    else:
+        from raddle._internal.processes.spawned import main as run
+    run(socket, preparation)
+
+
+def _take_standard_input() -> int:
+    """Put nothing in the place of standard input, and return what it was."""
+    for number in (1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            # Closed. A descriptor that is opened later must not become standard output by accident.
+            os.set_inheritable(os.open(os.devnull, os.O_WRONLY), True)
+    taken = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return taken
+
+
+if __name__ == "__main__":
+    main()

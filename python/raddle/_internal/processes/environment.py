@@ -1,0 +1,143 @@
+"""The parent's side of a worker's start: what interpreter it needs, and what it is to find there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from marshal import dumps
+from typing import Any, NamedTuple
+
+_BOOTSTRAP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bootstrap.py")
+# What other versions might read differently is left out.
+_FORMAT = 4
+
+
+class Specification(NamedTuple):
+    """How to start an interpreter; `Spec` of the Rust side, field by field."""
+
+    program: str
+    arguments: list[str]
+    environment: list[tuple[bytes, bytes]]
+    preparation: bytes
+
+
+def specification(
+    preload: Iterable[str] = (), *, zygote: bool = True, variables: Mapping[str, str] | None = None
+) -> Specification:
+    """Describe a zygote, or an interpreter for one worker.
+
+    Args:
+        preload: modules to import before the first worker is forked.
+        zygote: whether it is one.
+        variables: of the environment, in addition to the parent's.
+
+    Raises:
+        RuntimeError: it is not known which program the interpreter is.
+        TypeError, ValueError: `preload` names something that can't be imported.
+    """
+    program = _program()
+    modules = list(preload)
+    for module in modules:
+        if not isinstance(module, str):
+            raise TypeError(f"preload takes names of modules, not {module!r}")
+        if module == "__main__" or not all(part.isidentifier() for part in module.split(".")):
+            raise ValueError(f"preload can't import {module!r}")
+    preparation = {
+        "zygote": zygote,
+        "parent": os.getpid(),
+        "preload": modules,
+        **_surroundings(),
+    }
+    return Specification(
+        program,
+        [*interpreter_flags(), _BOOTSTRAP],
+        list(_environment(variables).items()),
+        dumps(preparation, _FORMAT),
+    )
+
+
+def order(
+    settings: bytes,
+    *,
+    serve: str = "raddle._raddle:serve",
+    variables: Mapping[str, str] | None = None,
+) -> bytes:
+    """Describe one worker, as things stand now.
+
+    Args:
+        settings: what `serve` gets as its last argument.
+        serve: the function that the worker runs, `module:name`.
+        variables: of the environment, in addition to the parent's.
+    """
+    get_digits = getattr(sys, "get_int_max_str_digits", None)
+    contents: dict[str, Any] = {
+        "serve": serve,
+        "settings": settings,
+        "environment": _environment(variables),
+        "folder": _folder(),
+        "recursion_limit": sys.getrecursionlimit(),
+        "int_max_str_digits": None if get_digits is None else get_digits(),
+        "dont_write_bytecode": sys.dont_write_bytecode,
+        "pycache_prefix": sys.pycache_prefix,
+        **_surroundings(),
+    }
+    return dumps(contents, _FORMAT)
+
+
+def _program() -> str:
+    """Find the interpreter; who embeds it tells multiprocessing, so that it is asked first."""
+    spawn = sys.modules.get("multiprocessing.spawn")
+    program = (spawn and spawn.get_executable()) or sys.executable
+    if not program:
+        raise RuntimeError("sys.executable does not say which interpreter worker processes are to run")
+    return os.fsdecode(program)
+
+
+def interpreter_flags() -> list[str]:
+    """Return the options that give another interpreter the flags of this one."""
+    flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    known = {flag.partition("=")[0] for flag in flags}
+    for name, value in sys._xoptions.items():
+        if name not in known:
+            flags += ["-X", name if value is True else f"{name}={value}"]
+    return flags
+
+
+def _environment(variables: Mapping[str, str] | None) -> dict[bytes, bytes]:
+    environment = dict(os.environb)
+    if variables:
+        environment.update((os.fsencode(name), os.fsencode(value)) for name, value in variables.items())
+    return environment
+
+
+def _surroundings() -> dict[str, Any]:
+    return {
+        "path": [_absolute(entry) for entry in sys.path if isinstance(entry, str)],
+        "argv": [str(argument) for argument in getattr(sys, "argv", ())],
+        "main": _main_module(),
+    }
+
+
+def _absolute(entry: str) -> str:
+    """Let an entry of `sys.path` mean what it means here; an empty one means the working directory."""
+    if entry and not os.path.isabs(entry) and os.path.exists(entry):
+        return os.path.abspath(entry)
+    return entry
+
+
+def _folder() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:
+        return None  # it has been removed
+
+
+def _main_module() -> dict[str, str | None]:
+    main = sys.modules.get("__main__")
+    file, package = getattr(main, "__file__", None), getattr(main, "__package__", None)
+    return {
+        "file": os.path.abspath(file) if isinstance(file, str) else None,
+        "package": package if isinstance(package, str) else None,
+    }

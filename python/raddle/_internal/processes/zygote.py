@@ -1,0 +1,276 @@
+"""The zygote: a process with one thread and nothing of the user's but the modules to be preloaded, that forks workers.
+
+It waits for two things at once: requests on its socket, and the ends of its workers, of each of which it holds a pidfd.
+So it needs no signal handler, and none that a preloaded module sets can disturb it. `messages.py` lists what it is
+asked for and what it reports.
+
+**Who dies with whom.** The system kills the zygote when the thread that started it ends, and a worker when the zygote
+ends. The end of the socket, which comes when the pool is closed, makes the zygote kill its workers and exit.
+
+**Threads.** A forked child has only the thread that forked, while the locks that others held stay locked. So the
+zygote forks only while it has one thread. Some libraries, OpenBLAS among them, start threads when they are imported and
+end them before a fork; a fork for nothing shows whether all threads that there are do so.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import sys
+from _signal import (  # type: ignore[import-not-found]  # the one without enumerations, which take long
+    SIG_DFL,
+    SIG_IGN,
+    SIG_SETMASK,
+    SIGCHLD,
+    SIGINT,
+    SIGKILL,
+    SIGTERM,
+    pthread_sigmask,
+    signal,
+)
+from time import monotonic, sleep
+
+from raddle import _raddle
+from raddle._internal.processes import worker_main
+from raddle._internal.processes.messages import (
+    ENDED,
+    FAILED,
+    FORK,
+    FORKED,
+    KILL,
+    READY,
+    REFUSED,
+    Request,
+    receive,
+    report,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+    from typing import Any, NoReturn
+
+
+def main(socket: _socket.socket, preparation: dict[str, Any]) -> NoReturn:
+    """Prepare, and fork workers until the socket ends. Returns in no process."""
+    parent: int = preparation["parent"]
+    if not _raddle.die_with_parent(parent):
+        os._exit(0)
+    zygote = os.getpid()
+    try:
+        settle_in(socket)
+        worker_main.name_process("raddle-zygote")
+        worker_main.take_main(preparation)
+        for module in preparation["preload"]:
+            __import__(module)
+        request = _Zygote(socket).run()
+    except BaseException:
+        if os.getpid() == zygote:
+            _fail(socket)
+        raise
+    if request is None:
+        os._exit(0)
+    worker_main.main(request.body, request.fds, zygote)
+
+
+def settle_in(socket: _socket.socket) -> None:
+    """Get rid of what a process inherits through exec and this one has no use for."""
+    try:
+        os.setpgid(0, 0)  # away from the terminal's Ctrl-C, if it has not been done
+    except PermissionError:
+        pass  # the leader of a session
+    signal(SIGINT, SIG_IGN)
+    # How workers are ended, and how their end is known: not to depend on what the parent ignores.
+    signal(SIGTERM, SIG_DFL)
+    signal(SIGCHLD, SIG_DFL)
+    pthread_sigmask(SIG_SETMASK, ())
+    own = socket.fileno()
+    for name in os.listdir("/proc/self/fd"):
+        fd = int(name)
+        try:
+            # What this process has opened itself is closed on exec.
+            if fd > 2 and fd != own and os.get_inheritable(fd):
+                os.close(fd)
+        except OSError:
+            pass  # the one that listed them
+
+
+def _fail(socket: _socket.socket) -> NoReturn:
+    """Report the current exception, and exit."""
+    import traceback
+
+    try:
+        report(socket, FAILED, text=traceback.format_exc())
+    finally:
+        os._exit(1)
+
+
+class _Zygote:
+    """Forks and reaps."""
+
+    def __init__(self, socket: _socket.socket) -> None:
+        self.socket = socket
+        self.workers: dict[int, int] = {}
+        """The pids, by pidfd."""
+        self.threads = 0
+        self.poll = select.poll()
+
+    def run(self) -> Request | None:
+        """Do what is asked until the socket ends, and return None; in each worker, return the request that made it."""
+        _flush()
+        signal(SIGCHLD, SIG_DFL)  # a preloaded module may have had it ignored
+        gc.freeze()  # or each worker's first collection would copy every page with an object on it
+        own = self.socket.fileno()
+        self.poll.register(own, select.POLLIN)
+        try:
+            self.count_threads()
+            while True:
+                for fd, _ in self.poll.poll():
+                    if fd != own:
+                        self.reap(fd)
+                        continue
+                    request = receive(self.socket)
+                    if request is None:
+                        self.end()
+                        return None
+                    if request.kind == FORK:
+                        if self.fork(request):
+                            return request
+                    elif request.kind == KILL:
+                        self.kill(request.pid)
+        except ConnectionError:  # nobody is there to be told anything
+            self.end()
+            return None
+
+    def fork(self, request: Request) -> bool:
+        """Make a worker; return whether this is it."""
+        if request.problem is None and self.count_threads() > 1:
+            request.problem = f"a fork would not be safe: the zygote has {self.threads} threads"
+        if request.problem is not None:
+            return self.refuse(request)
+        _flush()
+        try:
+            pid = os.fork()
+        except (OSError, MemoryError) as error:
+            request.problem = f"a worker could not be forked: {error}"
+            return self.refuse(request)
+        if pid == 0:
+            self.leave()
+            return True
+        try:
+            try:
+                os.setpgid(pid, pid)  # it does so itself too; whoever is first
+            except OSError:
+                pass  # it has ended already
+            pidfd = os.pidfd_open(pid)
+            try:
+                report(self.socket, FORKED, ticket=request.ticket, pid=pid, fds=(pidfd,))
+            except BaseException:
+                os.close(pidfd)
+                raise
+        except OSError as error:
+            os.kill(pid, SIGKILL)
+            _wait(pid)
+            if isinstance(error, ConnectionError):
+                raise
+            request.problem = f"a worker could not be handed over: {error}"
+            return self.refuse(request)
+        request.close()
+        self.workers[pidfd] = pid
+        self.poll.register(pidfd, select.POLLIN)
+        return False
+
+    def refuse(self, request: Request) -> bool:
+        """Report that a worker was not made; return that this is not one."""
+        request.close()
+        report(self.socket, REFUSED, ticket=request.ticket, text=request.problem or "")
+        return False
+
+    def leave(self) -> None:
+        """Close, in a worker, what is the zygote's."""
+        self.socket.close()
+        for pidfd in self.workers:
+            os.close(pidfd)
+
+    def reap(self, pidfd: int) -> None:
+        """Report how a worker ended."""
+        pid = self.workers.pop(pidfd)
+        self.poll.unregister(pidfd)
+        os.close(pidfd)
+        report(self.socket, ENDED, pid=pid, number=_wait(pid))
+
+    def kill(self, pid: int) -> None:
+        """Kill a worker, if it is still one."""
+        if pid in self.workers.values():
+            _kill_group(pid)
+
+    def end(self) -> None:
+        """Kill all workers."""
+        for pid in self.workers.values():
+            _kill_group(pid)
+        for pid in self.workers.values():
+            _wait(pid)
+
+    def count_threads(self) -> int:
+        """Count the threads of this process that a fork leaves running, and report a number that is new."""
+        threads = _threads()
+        if threads > 1:
+            threads = _threads_after_fork()
+        if threads != self.threads:
+            self.threads = threads
+            report(self.socket, READY, number=threads)
+        return threads
+
+
+def _threads() -> int:
+    return len(os.listdir("/proc/self/task"))
+
+
+def _threads_after_fork() -> int:
+    """Fork for nothing, and count the threads that are left."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # CPython warns of just this
+        pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    pidfd = os.pidfd_open(pid)
+    ends = select.poll()
+    ends.register(pidfd, select.POLLIN)
+    if not ends.poll(1000):  # it waits for a lock: what was to be found out
+        os.kill(pid, SIGKILL)
+    os.close(pidfd)
+    _wait(pid)
+    # A thread that was waited for is listed for a moment more.
+    deadline = monotonic() + 0.05
+    while (threads := _threads()) > 1 and monotonic() < deadline:
+        sleep(0.001)
+    return threads
+
+
+def _flush() -> None:
+    """Write out what modules have printed: what stayed in a buffer, every worker would write."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            pass  # None, closed, or nobody reads
+
+
+def _kill_group(pid: int) -> None:
+    """Kill a worker and what it has started."""
+    for kill in (os.killpg, os.kill):
+        try:
+            kill(pid, SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+def _wait(pid: int) -> int:
+    """Wait for a child that has ended or is about to, and return its status: 255, exited, if somebody else has it."""
+    try:
+        return os.waitpid(pid, 0)[1]
+    except ChildProcessError:
+        return 255 << 8

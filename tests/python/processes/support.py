@@ -1,0 +1,192 @@
+"""Drives a zygote as the pool does, over the same socket, without the pool."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import os
+import select
+import socket
+import subprocess
+import textwrap
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from raddle._internal.processes import environment, messages
+
+EVALUATE = "tests.python.processes.serving:evaluate"
+REPORTS = {
+    messages.READY: "ready",
+    messages.FORKED: "forked",
+    messages.REFUSED: "refused",
+    messages.ENDED: "ended",
+    messages.FAILED: "failed",
+}
+
+
+@dataclass
+class Report:
+    kind: str
+    number: int
+    ticket: int
+    pid: int
+    text: str
+    fds: list[int]
+
+
+@dataclass
+class Worker:
+    """A worker and the ends of what it was given."""
+
+    pid: int
+    pidfd: int
+    ends: list[int] = field(default_factory=list)
+
+    def read(self) -> bytes:
+        """What it writes to its results, up to the end or the first pause."""
+        chunks = []
+        while chunk := os.read(self.ends[0], 1 << 16):
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process exists and is no zombie."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    """Wait for a condition for which nothing can be waited on."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it takes too long"
+        time.sleep(0.002)
+
+
+class Zygote:
+    """A zygote, started as the native half starts one."""
+
+    def __init__(
+        self,
+        preload: Sequence[str] = (),
+        *,
+        flags: Sequence[str] | None = None,
+        python: str | None = None,
+        spec: environment.Specification | None = None,
+        **options: Any,
+    ) -> None:
+        spec = spec or environment.specification(preload)
+        self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.settimeout(20)
+        self.send(messages.PREPARE, body=spec.preparation)
+        arguments = [*flags, spec.arguments[-1]] if flags is not None else spec.arguments
+        self.process = subprocess.Popen(
+            [python or spec.program, *arguments],
+            env=dict(spec.environment),
+            stdin=theirs,
+            **options,
+        )
+        theirs.close()
+        self.tickets = 0
+
+    def send(
+        self, kind: int, ticket: int = 0, pid: int = 0, body: bytes = b"", fds: Sequence[int] = ()
+    ) -> None:
+        fds = list(fds)
+        memory = None
+        if len(body) > 16 * 1024:
+            memory = os.memfd_create("order")
+            os.write(memory, body)
+            fds.append(memory)
+            body = b""
+        header = messages.HEADER.pack(kind, int(memory is not None), ticket, pid, len(fds))
+        socket.send_fds(self.socket, [header + body], fds)
+        if memory is not None:
+            os.close(memory)
+
+    def receive(self) -> Report | None:
+        """The next report; None at the end."""
+        try:
+            packet, fds, _, _ = socket.recv_fds(self.socket, messages.LARGEST, messages.MOST_FDS)
+        except ConnectionResetError:
+            return None
+        if not packet:
+            return None
+        kind, number, ticket, pid, count = messages.HEADER.unpack_from(packet)
+        assert len(fds) == count
+        return Report(REPORTS[kind], number, ticket, pid, packet[messages.HEADER.size :].decode(), fds)
+
+    def expect(self, kind: str) -> Report:
+        report = self.receive()
+        assert report is not None, f"the zygote has ended, with {self.process.wait(10)}"
+        assert report.kind == kind, report
+        return report
+
+    def ask(self, source: str, serve: str = EVALUATE, **options: Any) -> list[int]:
+        """Ask for a worker that runs some source; return the other ends of its results and its life line."""
+        self.tickets += 1
+        reading, writing = os.pipe()
+        dying, living = os.pipe()
+        fds = [writing, writing, writing, writing, dying]
+        body = environment.order(textwrap.dedent(source).encode(), serve=serve, **options)
+        self.send(messages.FORK, self.tickets, body=body, fds=fds)
+        os.close(writing)
+        os.close(dying)
+        return [reading, living]
+
+    def fork(self, source: str, **options: Any) -> Worker:
+        """Start a worker that runs some source."""
+        ends = self.ask(source, **options)
+        report = self.expect("forked")
+        assert report.ticket == self.tickets
+        (pidfd,) = report.fds
+        return Worker(report.pid, pidfd, ends)
+
+    def evaluate(self, source: str, **options: Any) -> Any:
+        """Run a worker to its end; return the value of an expression, or what statements assign to `answer`."""
+        if "answer" not in source:
+            source = f"answer = {source}"
+        worker = self.fork(source, **options)
+        try:
+            written = worker.read()
+            ended = self.expect("ended")
+            assert ended.pid == worker.pid
+            assert ended.number == 0, written
+            return ast.literal_eval(written.decode())
+        finally:
+            self.release(worker)
+
+    def release(self, worker: Worker) -> None:
+        for fd in (worker.pidfd, *worker.ends):
+            os.close(fd)
+        worker.ends.clear()
+
+    def close(self) -> int:
+        """End it; return its exit code."""
+        self.socket.close()
+        return self.process.wait(10)
+
+
+@contextlib.contextmanager
+def zygote(*arguments: Any, **options: Any) -> Iterator[Zygote]:
+    running = Zygote(*arguments, **options)
+    try:
+        yield running
+    finally:
+        running.socket.close()
+        try:
+            running.process.wait(10)
+        except subprocess.TimeoutExpired:
+            running.process.kill()
+            running.process.wait()
+
+
+def has_ended(pidfd: int, seconds: float = 10) -> bool:
+    """Wait until a process has ended; return whether it has."""
+    return bool(select.select([pidfd], [], [], seconds)[0])
