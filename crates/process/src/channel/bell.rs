@@ -13,21 +13,24 @@
 //!   1  publish the message                a  who := me
 //!   2  fence                              b  fence
 //!   3  who?  nobody: done                 c  seen := rings
-//!   4  rings += 1                         d  any mail?  then don't sleep
-//!   5  fence                              e  asleep := nap
-//!   6  asleep?  0: done                   f  fence
+//!   4  mine := rings += 1                 d  any mail?  then don't sleep
+//!   5  fence                              e  asleep := seen
+//!   6  asleep before mine?  no: done      f  fence
 //!   7  wake the sleepers on rings         g  sleep unless rings ≠ seen
-//!   8  asleep := 0 if it is still 6's
+//!   8  asleep := no if it is still 6's    h  asleep := no
 //! ```
 //!
 //! Of the fences 2 and b one comes first. If it is 2, then d sees the message. If it is b, then 3 sees who sleeps, and 4
-//! happens. If c saw the sum of 4, then d sees the message (4 releases, c acquires). If it did not, then either g finds the
-//! changed word, or it came before 4; then f came before 5, 6 sees that it sleeps, and 7 wakes it.
+//! happens. If c saw the sum of 4, then d sees the message (4 releases, c acquires). If it did not, then of the fences 5 and f
+//! one comes first. If it is 5, then g finds the changed word. If it is f, then 6 sees that somebody sleeps who has not seen
+//! this ring; he finds the changed word at g, or he got past it before 4 and is woken at 7.
 //!
 //! Workers are killed, or stopped for minutes, at any instant. One that is gone between 1 and 4 has rung nobody: its end is
 //! noticed by other means, and the others ring for themselves. That is why nobody takes the wake-up upon himself before he
 //! has done it: 8 comes after 7, and up to then each other worker wakes too. 8 saves them the system call while the sleeper
-//! is on its way up. Each sleep is another `nap`, so that a worker that was stopped between 7 and 8 can't undo a later one.
+//! is on its way up. It takes away only a sleep that began before `mine`, and any such sleep, even one that began after 7, is
+//! at its end, as rings has changed. (Taking away one that began after `mine` would be fatal: 7 may have come before its g,
+//! which then finds nothing changed, and the next ring nobody asleep.)
 //!
 //! Whoever changes `who` must afterwards look for mail himself, or [wake](Bell::wake) the one whose turn it now is: a worker may
 //! have read the old value, and rung the one who has left.
@@ -38,7 +41,7 @@
 use super::layout::Line;
 use super::place::{Place, Shareable};
 use super::word::SharedWord;
-use raddle_sync::primitives::{AtomicU32, Ordering, fence};
+use raddle_sync::primitives::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use raddle_sync::{Moment, Wake};
 
 use crate::fault;
@@ -70,28 +73,41 @@ pub(super) struct Board {
 // SAFETY: atomics throughout, `repr(C)` throughout, aligned to two cache lines.
 unsafe impl Shareable for Board {}
 
+const AWAKE: u64 = 0;
+
+/// Asleep, having seen so many rings.
+fn asleep_since(seen: u32) -> u64 {
+    1 << u32::BITS | u64::from(seen)
+}
+
+/// Whether this is a sleep that has not seen the ring `mine`. Rings are counted around the clock.
+fn has_missed(asleep: u64, mine: u32) -> bool {
+    let behind = |seen: u32| mine.wrapping_sub(seen).cast_signed() > 0;
+    asleep != AWAKE && u32::try_from(asleep & u64::from(u32::MAX)).is_ok_and(behind)
+}
+
 /// Where one of the two sleeps.
 #[repr(C)]
 #[cfg_attr(loom, derive(Default))]
 struct Bed {
     /// How often it was rung; slept on.
     rings: SharedWord,
-    /// Not 0: it sleeps, or is about to. Another number each time.
-    asleep: AtomicU32,
+    /// Not [`AWAKE`]: it sleeps, or is about to, and had seen as many rings as the lower half says.
+    asleep: AtomicU64,
 }
 
 impl Bed {
     /// Wakes whoever sleeps here.
     fn ring(&self) {
-        self.rings.advance();
+        let mine = self.rings.advance();
         fence(Ordering::SeqCst);
         fault::point("bell:counted");
-        let nap = self.asleep.load(Ordering::Relaxed);
-        if nap != 0 {
+        let asleep = self.asleep.load(Ordering::Relaxed);
+        if has_missed(asleep, mine) {
             self.rings.wake();
             fault::point("bell:woken");
-            // Whether it was, is all the same.
-            let _ = self.asleep.compare_exchange(nap, 0, Ordering::Relaxed, Ordering::Relaxed);
+            // Where it fails, another has done it, or the sleeper is up.
+            let _ = self.asleep.compare_exchange(asleep, AWAKE, Ordering::Relaxed, Ordering::Relaxed);
         }
     }
 }
@@ -101,8 +117,8 @@ pub struct Bell {
     #[cfg(not(loom))]
     memory: raddle_sys::memory::Memory,
     board: Place<Board>,
-    /// The parent's own: how many naps the collector and the leader have begun and ended, so odd while they sleep.
-    naps: [AtomicU32; 2],
+    /// The parent's own: whether the collector and the leader sleep.
+    asleep: [AtomicBool; 2],
 }
 
 impl Bell {
@@ -136,7 +152,7 @@ impl Bell {
             #[cfg(not(loom))]
             memory,
             board,
-            naps: [0, 0].map(AtomicU32::new),
+            asleep: [false, false].map(AtomicBool::new),
         }
     }
 
@@ -186,32 +202,33 @@ impl Bell {
     /// The parent's: sleeps as `me`, unless rung since `seen`, until rung, woken, `deadline` or a signal. May return early for
     /// no reason. For one thread at a time in each role; at once as [`Who::Nobody`].
     pub fn sleep(&self, me: Who, seen: u32, deadline: Option<Moment>) -> Wake {
-        let Some((bed, naps)) = self.bed(me) else { return Wake::Woken };
-        let nap = naps.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        bed.asleep.store(nap, Ordering::Relaxed);
+        let Some((bed, asleep)) = self.bed(me) else { return Wake::Woken };
+        asleep.store(true, Ordering::Relaxed);
+        bed.asleep.store(asleep_since(seen), Ordering::Relaxed);
         fence(Ordering::SeqCst);
         let wake = bed.rings.wait(seen, deadline);
-        bed.asleep.store(0, Ordering::Relaxed);
-        naps.fetch_add(1, Ordering::Relaxed);
+        // Not a plain store: it comes after whatever took this sleep away, which loom would not see by itself.
+        bed.asleep.swap(AWAKE, Ordering::Relaxed);
+        asleep.store(false, Ordering::Relaxed);
         wake
     }
 
     /// The parent's: another of its threads wakes the one that sleeps as `me`, or keeps it from falling asleep.
     pub fn wake(&self, me: Who) {
-        let Some((bed, naps)) = self.bed(me) else { return };
+        let Some((bed, asleep)) = self.bed(me) else { return };
         bed.rings.advance();
         fence(Ordering::SeqCst);
         // By its own account, not by what anybody may have written to the bed.
-        if naps.load(Ordering::Relaxed) % 2 == 1 {
+        if asleep.load(Ordering::Relaxed) {
             bed.rings.wake();
         }
     }
 
-    fn bed(&self, me: Who) -> Option<(&Bed, &AtomicU32)> {
+    fn bed(&self, me: Who) -> Option<(&Bed, &AtomicBool)> {
         match me {
             Who::Nobody => None,
-            Who::Collector => Some((&self.board.collector.0, &self.naps[0])),
-            Who::Leader => Some((&self.board.leader.0, &self.naps[1])),
+            Who::Collector => Some((&self.board.collector.0, &self.asleep[0])),
+            Who::Leader => Some((&self.board.leader.0, &self.asleep[1])),
         }
     }
 }

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Each word has a cache line to itself, or it would travel between the processors whenever the other side writes its
-//! neighbour. The memory starts as zeros, and so do all of these; pages that nobody has touched cost nothing.
+//! neighbour. The memory starts as zeros, and so do all of these; pages that nobody has touched cost nothing. (A model has neither
+//! pages nor lines: its stacks are too small for them.)
 
 use super::claims;
 use super::leases::Marks;
@@ -18,14 +19,15 @@ use super::word::SharedWord;
 use raddle_sync::primitives::AtomicU32;
 
 /// Two cache lines: processors fetch them in pairs.
-#[repr(C, align(128))]
+#[cfg_attr(not(loom), repr(C, align(128)))]
 #[cfg_attr(loom, derive(Default))]
 pub(super) struct Line<T>(pub(super) T);
 
 /// Tells a channel's memory from any other, and one layout from the next.
+#[cfg(not(loom))]
 pub(super) const STAMP: u32 = 0x5244_0001;
 
-#[repr(C, align(4096))]
+#[cfg_attr(not(loom), repr(C, align(4096)))]
 #[cfg_attr(loom, derive(Default))]
 pub(super) struct Layout {
     pub(super) parent: ParentPage,
@@ -40,9 +42,10 @@ unsafe impl Shareable for Layout {}
 
 /// Written by the parent; `asleep` and its like in the other page are the only words that both sides write beside
 /// [`BothPage`].
-#[repr(C, align(4096))]
+#[cfg_attr(not(loom), repr(C, align(4096)))]
 #[cfg_attr(loom, derive(Default))]
 pub(super) struct ParentPage {
+    #[cfg(not(loom))]
     pub(super) stamp: Line<AtomicU32>,
     to_worker_tail: Line<AtomicU32>,
     to_parent_head: Line<AtomicU32>,
@@ -52,7 +55,7 @@ pub(super) struct ParentPage {
 
 /// Written by the worker. Each of the three words is 1 while the worker sleeps on it, or is about to, and set to 0 by the
 /// parent when it wakes it.
-#[repr(C, align(4096))]
+#[cfg_attr(not(loom), repr(C, align(4096)))]
 #[cfg_attr(loom, derive(Default))]
 pub(super) struct WorkerPage {
     to_worker_head: Line<AtomicU32>,
@@ -65,7 +68,7 @@ pub(super) struct WorkerPage {
     pub(super) starved: Line<SharedWord>,
 }
 
-#[repr(C, align(4096))]
+#[cfg_attr(not(loom), repr(C, align(4096)))]
 #[cfg_attr(loom, derive(Default))]
 pub(super) struct BothPage {
     pub(super) claims: claims::Words,

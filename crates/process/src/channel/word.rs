@@ -25,10 +25,10 @@ impl SharedWord {
         self.0.store(value, Ordering::Release);
     }
 
-    /// Adds one, wrapping around.
+    /// Adds one, wrapping around, and returns the sum.
     #[inline]
-    pub(super) fn advance(&self) {
-        self.0.fetch_add(1, Ordering::AcqRel);
+    pub(super) fn advance(&self) -> u32 {
+        self.0.fetch_add(1, Ordering::AcqRel).wrapping_add(1)
     }
 
     /// Sleeps while the word is `expected`, until a wake-up, `deadline` or a signal. May return early for no reason.
@@ -59,8 +59,8 @@ impl SharedWord {
         self.0.store(value);
     }
 
-    pub(super) fn advance(&self) {
-        self.0.fetch_add(1);
+    pub(super) fn advance(&self) -> u32 {
+        self.0.fetch_add(1).wrapping_add(1)
     }
 
     pub(super) fn wait(&self, expected: u32, deadline: Option<Moment>) -> Wake {
