@@ -12,6 +12,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from raddle._internal.processes import environment, messages
@@ -79,12 +80,15 @@ class Zygote:
         flags: Sequence[str] | None = None,
         python: str | None = None,
         spec: environment.Specification | None = None,
+        prepare: Callable[[Zygote], list[int]] | None = None,
         **options: Any,
     ) -> None:
         spec = spec or environment.specification(preload)
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.settimeout(20)
         self.send(messages.PREPARE, body=spec.preparation)
+        self.tickets = 0
+        self.ends = prepare(self) if prepare else None
         arguments = [*flags, spec.arguments[-1]] if flags is not None else spec.arguments
         self.process = subprocess.Popen(
             [python or spec.program, *arguments],
@@ -93,7 +97,6 @@ class Zygote:
             **options,
         )
         theirs.close()
-        self.tickets = 0
 
     def send(
         self, kind: int, ticket: int = 0, pid: int = 0, body: bytes = b"", fds: Sequence[int] = ()
@@ -134,8 +137,10 @@ class Zygote:
         reading, writing = os.pipe()
         dying, living = os.pipe()
         fds = [writing, writing, writing, writing, dying]
-        body = environment.order(textwrap.dedent(source).encode(), serve=serve, **options)
-        self.send(messages.FORK, self.tickets, body=body, fds=fds)
+        order = environment.order(
+            textwrap.dedent(source).encode(), name="Worker", index=self.tickets, serve=serve, **options
+        )
+        self.send(messages.FORK, self.tickets, body=order.body, fds=[*fds, *order.fds])
         os.close(writing)
         os.close(dying)
         return [reading, living]
@@ -173,6 +178,16 @@ class Zygote:
         return self.process.wait(10)
 
 
+def spawn(source: str, preload: Sequence[str] = (), **options: Any) -> tuple[subprocess.Popen[bytes], Worker]:
+    """Start a worker as an interpreter of its own, as the native half does for `start="spawn"`."""
+    spec = environment.specification(preload, zygote=False)
+    started = Zygote(spec=spec, prepare=lambda z: z.ask(source), **options)
+    started.socket.close()
+    assert started.ends is not None
+    pid = started.process.pid
+    return started.process, Worker(pid, os.pidfd_open(pid), started.ends)
+
+
 @contextlib.contextmanager
 def zygote(*arguments: Any, **options: Any) -> Iterator[Zygote]:
     running = Zygote(*arguments, **options)
@@ -190,3 +205,15 @@ def zygote(*arguments: Any, **options: Any) -> Iterator[Zygote]:
 def has_ended(pidfd: int, seconds: float = 10) -> bool:
     """Wait until a process has ended; return whether it has."""
     return bool(select.select([pidfd], [], [], seconds)[0])
+
+
+def run_program(
+    command: Sequence[str | Path], *, stdin: str = "", folder: Path | None = None, **variables: str
+) -> str:
+    """Run a program of its own to its end; return what it printed."""
+    environ = {**os.environ, **variables}
+    done = subprocess.run(
+        command, input=stdin, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, ""), (done.returncode, done.stdout, done.stderr)
+    return done.stdout

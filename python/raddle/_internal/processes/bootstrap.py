@@ -26,7 +26,6 @@ def main() -> None:
     if request is None or request.kind != messages.PREPARE:
         os._exit(0)
     preparation = loads(request.body)
-    sys.path[:] = preparation["path"]
     if preparation["zygote"]:
         from raddle._internal.processes.zygote import main as run
     else:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from marshal import dumps
 from typing import Any, NamedTuple
 
+from raddle._internal.processes import identity
+
 _BOOTSTRAP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bootstrap.py")
 # What other versions might read differently is left out.
 _FORMAT = 4
@@ -58,32 +60,41 @@ def specification(
     )
 
 
+class Order(NamedTuple):
+    """What a worker is to be."""
+
+    body: bytes
+    fds: tuple[int, ...]
+    """To be sent along, after the worker's own five. They stay open, and are not the pool's to close."""
+
+
 def order(
     settings: bytes,
     *,
+    name: str,
+    index: int,
     serve: str = "raddle._raddle:serve",
     variables: Mapping[str, str] | None = None,
-) -> bytes:
+) -> Order:
     """Describe one worker, as things stand now.
 
     Args:
         settings: what `serve` gets as its last argument.
+        name: of its process, as `multiprocessing.current_process().name` tells it.
+        index: its number, from 1, by which it is told from its siblings.
         serve: the function that the worker runs, `module:name`.
         variables: of the environment, in addition to the parent's.
     """
-    get_digits = getattr(sys, "get_int_max_str_digits", None)
+    tracker = identity.tracker()
     contents: dict[str, Any] = {
         "serve": serve,
         "settings": settings,
+        "process": identity.describe(name, index),
+        "tracker": tracker is not None,
         "environment": _environment(variables),
-        "folder": _folder(),
-        "recursion_limit": sys.getrecursionlimit(),
-        "int_max_str_digits": None if get_digits is None else get_digits(),
-        "dont_write_bytecode": sys.dont_write_bytecode,
-        "pycache_prefix": sys.pycache_prefix,
         **_surroundings(),
     }
-    return dumps(contents, _FORMAT)
+    return Order(dumps(contents, _FORMAT), () if tracker is None else (tracker,))
 
 
 def _program() -> str:
@@ -113,7 +124,14 @@ def _environment(variables: Mapping[str, str] | None) -> dict[bytes, bytes]:
 
 
 def _surroundings() -> dict[str, Any]:
+    """What `surroundings.py` takes over, but for the environment."""
+    get_digits = getattr(sys, "get_int_max_str_digits", None)
     return {
+        "folder": _folder(),
+        "recursion_limit": sys.getrecursionlimit(),
+        "int_max_str_digits": None if get_digits is None else get_digits(),
+        "dont_write_bytecode": sys.dont_write_bytecode,
+        "pycache_prefix": sys.pycache_prefix,
         "path": [_absolute(entry) for entry in sys.path if isinstance(entry, str)],
         "argv": [str(argument) for argument in getattr(sys, "argv", ())],
         "main": _main_module(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from raddle import _raddle
-from raddle._internal.processes import worker_main, zygote
+from raddle._internal.processes import surroundings, worker_main, zygote
 from raddle._internal.processes.messages import FORK, receive
 
 TYPE_CHECKING = False
@@ -24,7 +24,7 @@ def main(socket: _socket.socket, preparation: dict[str, Any]) -> NoReturn:
     socket.close()
     if request is None or request.kind != FORK or request.problem is not None:
         os._exit(1)
-    worker_main.take_main(preparation)
+    surroundings.take(preparation)
     for module in preparation["preload"]:
         __import__(module)
-    worker_main.main(request.body, request.fds, parent)
+    worker_main.main(request.body, request.fds, parent, preparation, forked=False)

@@ -1,11 +1,10 @@
 """What a worker does before it serves, and after.
 
 A worker has its order: a marshalled dictionary that `environment.py` makes at the moment at which the worker is asked
-for, so that it has the parent's environment, `sys.path` and working directory of that moment, not those of the zygote's
-start.
+for, so that it has the parent's surroundings of that moment, not those of the zygote's start.
 
-A worker ignores SIGINT, which is the parent's affair, and is otherwise as a fresh interpreter: what preloaded modules
-set stays. It is the leader of its process group, so that what its tasks have started can be killed with it.
+A worker ignores SIGINT, which is the parent's affair, and is otherwise as a fresh interpreter that has imported the
+preloaded modules. It is the leader of its process group, so that what its tasks have started can be killed with it.
 """
 
 from __future__ import annotations
@@ -13,56 +12,64 @@ from __future__ import annotations
 import os
 import sys
 from _signal import SIG_IGN, SIGINT, SIGKILL, signal  # type: ignore[import-not-found]
+from fcntl import F_GETFL, F_SETFL, F_SETOWN, F_SETSIG, fcntl
 from marshal import loads
 
 from raddle import _raddle
+from raddle._internal.processes import identity, surroundings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import ModuleType
     from typing import Any, NoReturn
 
-CHANNEL, BELL, ARGUMENTS, RESULTS, LIFE_LINE = range(5)
+LIFE_LINE = 4
+"""Its place among the descriptors; those before it are for the loop: channel, bell, arguments, results."""
 
 
-def main(body: bytes, fds: list[int], parent: int) -> NoReturn:
+def main(body: bytes, fds: list[int], parent: int, then: dict[str, Any], *, forked: bool) -> NoReturn:
     """Serve a pool. Returns in no case.
 
     Args:
         body: the order.
-        fds: channel, bell, arguments, results, life line.
-        parent: the process that this one must not survive.
+        fds: channel, bell, arguments, results, life line, and what the order has beyond these.
+        parent: the process whose child this is; it dies with it.
+        then: the surroundings that this process has been prepared for.
+        forked: whether somebody else has prepared it.
     """
     code = 1
     try:
         if not _raddle.die_with_parent(parent):
             os._exit(1)
-        _settle_in(fds[LIFE_LINE])
         order = loads(body)
         name_process("raddle-worker")
-        _take_environment(order["environment"])
-        _take_settings(order)
-        take_main(order)
-        _reseed()
-        module, _, name = order["serve"].rpartition(":")
-        serve = getattr(__import__(module, fromlist=(name,)), name)
-        serve(*fds[:LIFE_LINE], order["settings"])
-        code = 0
-    except SystemExit as error:
-        code = _exit_code(error)
+        if forked:
+            leave_parent()
+        surroundings.follow(then, order)
+        code = serve(order, fds)
     except BaseException:
-        _show_error()
+        show_error()
     finally:
-        _end(code)
+        end(code)
 
 
-def _settle_in(life_line: int) -> None:
+def serve(order: dict[str, Any], fds: list[int]) -> int:
+    """Be the worker that an order describes, and return the code to exit with."""
     try:
         os.setpgid(0, 0)
     except PermissionError:
         pass  # the leader of a session
     signal(SIGINT, SIG_IGN)
-    _hang_on(life_line)
+    _hang_on(fds[LIFE_LINE])
+    tracker = fds[LIFE_LINE + 1] if order["tracker"] else None
+    identity.adopt(order["process"], fds[LIFE_LINE], tracker)
+    _reseed()
+    module, _, name = order["serve"].rpartition(":")
+    function = getattr(__import__(module, fromlist=(name,)), name)
+    try:
+        function(*fds[:LIFE_LINE], order["settings"])
+    except SystemExit as error:
+        return _exit_code(error)
+    return 0
 
 
 def _hang_on(life_line: int) -> None:
@@ -70,8 +77,6 @@ def _hang_on(life_line: int) -> None:
 
     The death signal reaches this process alone, and not before the zygote is dead.
     """
-    from fcntl import F_GETFL, F_SETFL, F_SETOWN, F_SETSIG, fcntl
-
     # An open file has one owner, so this process needs one of its own.
     line = os.open(f"/proc/self/fd/{life_line}", os.O_RDONLY | os.O_NONBLOCK)
     os.dup2(line, life_line, inheritable=False)
@@ -96,62 +101,21 @@ def name_process(name: str) -> None:
         pass
 
 
-def _take_environment(environment: dict[bytes, bytes]) -> None:
-    """Make the environment the parent's, changing only what differs."""
-    current = dict(os.environb)
-    for name in current.keys() - environment.keys():
-        del os.environb[name]
-    for name, value in environment.items():
-        if current.get(name) != value:
-            os.environb[name] = value
-    if current.get(b"TZ") != environment.get(b"TZ"):
-        import time
+def leave_parent() -> None:
+    """Forget, in a forked process, what the one that forked it is to do at its end: removing its files, say."""
+    import atexit
 
-        time.tzset()
-
-
-def _take_settings(order: dict[str, Any]) -> None:
-    """Take over where the parent looks for modules and files, and how its interpreter is set."""
-    if sys.path != order["path"]:
-        sys.path[:] = order["path"]
-    # The zygote may have listed a folder in the very moment in which the parent wrote a module there.
-    for finder in sys.path_importer_cache.values():
-        if invalidate := getattr(finder, "invalidate_caches", None):
-            invalidate()
-    if (folder := order["folder"]) is not None:
-        try:
-            os.chdir(folder)
-        except OSError:
-            pass  # it has been removed
-    sys.setrecursionlimit(order["recursion_limit"])
-    sys.dont_write_bytecode = order["dont_write_bytecode"]
-    sys.pycache_prefix = order["pycache_prefix"]
-    if (digits := order["int_max_str_digits"]) is not None:
-        sys.set_int_max_str_digits(digits)
-
-
-def take_main(order: dict[str, Any]) -> None:
-    """Put a module in the place of `__main__` that looks like the parent's from outside, with nothing in it.
-
-    The parent's own can't be had, as running it again is what guards are needed against.
-    """
-    sys.argv[:] = order["argv"]
-    described: dict[str, str | None] = order["main"]
-    old: ModuleType = sys.modules["__main__"]
-    if _mains and _mains[-1] == (old, described):
-        return
-    module = type(sys)("__main__")
-    module.__package__ = described["package"]
-    if (file := described["file"]) is not None:
-        module.__file__ = file
-    # By this name, multiprocessing knows that there is nothing to run again in the processes that it starts from here.
-    module.__spec__ = type(sys.__spec__)("__main__", None, origin=file)
-    module.__dict__["__builtins__"] = sys.modules["builtins"]
-    _mains[:] = [(old, {}), (module, described)]  # functions of the old one may be running
-    sys.modules["__main__"] = module
-
-
-_mains: list[tuple[ModuleType, dict[str, str | None]]] = []
+    atexit._clear()
+    if finalize := getattr(sys.modules.get("weakref"), "finalize", None):
+        for finalizer in list(finalize._registry):
+            finalizer.atexit = False
+        finalize._registered_with_atexit = False  # for those to come
+    for module, name in (("logging", "shutdown"), ("multiprocessing.util", "_exit_function")):
+        if function := getattr(sys.modules.get(module), name, None):
+            atexit.register(function)
+    if util := sys.modules.get("multiprocessing.util"):
+        util._finalizer_registry.clear()
+        util._run_after_forkers()
 
 
 def _reseed() -> None:
@@ -173,13 +137,14 @@ def _exit_code(error: SystemExit) -> int:
     return 1
 
 
-def _show_error() -> None:
+def show_error() -> None:
+    """Print the current exception."""
     import traceback
 
     traceback.print_exc()
 
 
-def _end(code: int) -> NoReturn:
+def end(code: int) -> NoReturn:
     """End as multiprocessing's processes do: without tearing the interpreter down, which takes long and can fail."""
     try:
         if threading := sys.modules.get("threading"):
@@ -188,7 +153,7 @@ def _end(code: int) -> NoReturn:
 
         atexit._run_exitfuncs()
     except BaseException:
-        _show_error()
+        show_error()
     finally:
         for stream in (sys.stdout, sys.stderr):
             try:

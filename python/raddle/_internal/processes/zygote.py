@@ -32,7 +32,7 @@ from _signal import (  # type: ignore[import-not-found]  # the one without enume
 from time import monotonic, sleep
 
 from raddle import _raddle
-from raddle._internal.processes import worker_main
+from raddle._internal.processes import surroundings, worker_main
 from raddle._internal.processes.messages import (
     ENDED,
     FAILED,
@@ -61,9 +61,11 @@ def main(socket: _socket.socket, preparation: dict[str, Any]) -> NoReturn:
     try:
         settle_in(socket)
         worker_main.name_process("raddle-zygote")
-        worker_main.take_main(preparation)
+        surroundings.take(preparation)
         for module in preparation["preload"]:
             __import__(module)
+        if os.getpid() != zygote:
+            os._exit(1)  # a module has forked, and this child came back from it
         request = _Zygote(socket).run()
     except BaseException:
         if os.getpid() == zygote:
@@ -71,7 +73,7 @@ def main(socket: _socket.socket, preparation: dict[str, Any]) -> NoReturn:
         raise
     if request is None:
         os._exit(0)
-    worker_main.main(request.body, request.fds, zygote)
+    worker_main.main(request.body, request.fds, zygote, preparation, forked=True)
 
 
 def settle_in(socket: _socket.socket) -> None:
@@ -145,24 +147,25 @@ class _Zygote:
 
     def fork(self, request: Request) -> bool:
         """Make a worker; return whether this is it."""
-        if request.problem is None and self.count_threads() > 1:
-            request.problem = f"a fork would not be safe: the zygote has {self.threads} threads"
         if request.problem is not None:
-            return self.refuse(request)
-        _flush()
+            return self.refuse(request, request.problem)
         try:
+            if (threads := self.count_threads()) > 1:
+                return self.refuse(request, f"a fork would not be safe: the zygote has {threads} threads")
+            _flush()
             pid = os.fork()
+        except ConnectionError:
+            raise
         except (OSError, MemoryError) as error:
-            request.problem = f"a worker could not be forked: {error}"
-            return self.refuse(request)
+            return self.refuse(request, f"a worker could not be forked: {error}")
         if pid == 0:
             self.leave()
             return True
         try:
-            try:
-                os.setpgid(pid, pid)  # it does so itself too; whoever is first
-            except OSError:
-                pass  # it has ended already
+            os.setpgid(pid, pid)  # it does so itself too; whoever is first
+        except OSError:
+            pass  # it has ended already
+        try:
             pidfd = os.pidfd_open(pid)
             try:
                 report(self.socket, FORKED, ticket=request.ticket, pid=pid, fds=(pidfd,))
@@ -174,17 +177,16 @@ class _Zygote:
             _wait(pid)
             if isinstance(error, ConnectionError):
                 raise
-            request.problem = f"a worker could not be handed over: {error}"
-            return self.refuse(request)
+            return self.refuse(request, f"a worker could not be handed over: {error}")
         request.close()
         self.workers[pidfd] = pid
         self.poll.register(pidfd, select.POLLIN)
         return False
 
-    def refuse(self, request: Request) -> bool:
+    def refuse(self, request: Request, reason: str) -> bool:
         """Report that a worker was not made; return that this is not one."""
         request.close()
-        report(self.socket, REFUSED, ticket=request.ticket, text=request.problem or "")
+        report(self.socket, REFUSED, ticket=request.ticket, text=reason)
         return False
 
     def leave(self) -> None:
