@@ -34,7 +34,8 @@ TESTS_DIR = str(Path(__file__).resolve().parent.parent)
 #: The replacement that changes nothing: the interpreter's own result.
 STDLIB = "stdlib"
 
-#: What the thread side of `concurrent.futures` exports. Process and interpreter pools are another suite's business.
+#: What the thread side of `concurrent.futures` exports. Pools of processes are a place of their own: the suites that
+#: replace the rest have nothing to do with them.
 OF_FUTURES = (
     "ALL_COMPLETED",
     "FIRST_COMPLETED",
@@ -60,11 +61,13 @@ class Place:
         homes: the modules of the standard library that keep the originals.
         names: what is replaced in them; empty for every public class and function.
         aliases: names in the homes, private ones too, that mean something the replacement has under another name.
+        module: of the replacement's package; none where it is named as the place.
     """
 
     homes: tuple[str, ...]
     names: tuple[str, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
+    module: str = ""
 
     def pairs(self, home: ModuleType, source: ModuleType) -> list[tuple[str, Any, Any]]:
         """Return name, original and substitute of everything in `home` that `source` has something else for."""
@@ -77,10 +80,15 @@ class Place:
         return found
 
 
-#: By the name that the replacement's module has in its package.
+#: By the name that suites call it, which is mostly that of the replacement's module in its package.
 PLACES: Mapping[str, Place] = {
     "futures": Place(
         ("concurrent.futures", "concurrent.futures._base", "concurrent.futures.thread"), names=OF_FUTURES
+    ),
+    "processes": Place(
+        ("concurrent.futures", "concurrent.futures.process"),
+        names=("BrokenProcessPool", "ProcessPoolExecutor"),
+        module="futures",
     ),
     "threading": Place(("threading",), aliases={"_PyRLock": "RLock", "_CRLock": "RLock"}),
     "_thread": Place(("_thread",)),
@@ -111,7 +119,7 @@ def source(replacement: str, place: str) -> ModuleType:
     """
     if replacement == STDLIB:
         return importlib.import_module(PLACES[place].homes[0])
-    name = f"{replacement}.{place}"
+    name = f"{replacement}.{PLACES[place].module or place}"
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

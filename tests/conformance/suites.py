@@ -19,6 +19,9 @@ from fnmatch import fnmatchcase
 EVERYTHING = ("*",)
 _FUTURES = "test.test_concurrent_futures"
 _ASYNCIO = "test.test_asyncio"
+_PROCESSES = "ProcessPoolExecutor"
+#: Test classes that test pools of processes without saying so.
+_OF_PROCESSES = ("FailingInitializerResourcesTest",)
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,14 @@ class Suite:
         title: its name in words.
         modules: module name to patterns of `Class.method`.
         places: what is replaced while it runs: keys of `substitution.PLACES`.
+        executor: whose tests are taken where a test class says which executor it tests.
     """
 
     name: str
     title: str
     modules: Mapping[str, tuple[str, ...]]
     places: tuple[str, ...] = ("futures",)
+    executor: str = "ThreadPoolExecutor"
 
     def chooses(self, module: str, name: str) -> bool:
         """Tell whether `Class.method` of the module belongs to the suite."""
@@ -44,6 +49,13 @@ class Suite:
         return any(fnmatchcase(name, pattern) for pattern in patterns) and not any(
             fnmatchcase(name, pattern) for pattern in left_out
         )
+
+    def takes(self, case: type[unittest.TestCase]) -> bool:
+        """Tell whether the class tests the suite's executor; what says nothing belongs to the threads."""
+        executor = getattr(case, "executor_type", None)
+        if executor is not None:
+            return bool(executor.__name__ == self.executor)
+        return (self.executor == _PROCESSES) == (case.__name__ in _OF_PROCESSES)
 
 
 @dataclass(frozen=True)
@@ -77,6 +89,22 @@ SUITES = {
                 f"{_FUTURES}.test_thread_pool": EVERYTHING,
                 f"{_FUTURES}.test_wait": EVERYTHING,
             },
+        ),
+        Suite(
+            "process_pool",
+            "test_concurrent_futures, process side",
+            {
+                # First, as it looks at how the resource tracker ends, which the tests that kill workers spoil.
+                f"{_FUTURES}.test_init": EVERYTHING,
+                _FUTURES: EVERYTHING,
+                f"{_FUTURES}.test_as_completed": EVERYTHING,
+                f"{_FUTURES}.test_deadlock": EVERYTHING,
+                f"{_FUTURES}.test_process_pool": EVERYTHING,
+                f"{_FUTURES}.test_shutdown": EVERYTHING,
+                f"{_FUTURES}.test_wait": EVERYTHING,
+            },
+            ("futures", "processes"),
+            executor=_PROCESSES,
         ),
         Suite(
             "asyncio",
@@ -168,7 +196,7 @@ SUITES = {
 
 
 def collect(suite: Suite) -> Found:
-    """Import the suite's modules and return its tests in the order of the source.
+    """Import the suite's modules and return its tests, those of a module in the order of unittest's loader.
 
     To be called after the substitution, in a process of its own.
     """
@@ -181,8 +209,8 @@ def collect(suite: Suite) -> Found:
         except unittest.SkipTest as skip:
             skipped[name] = str(skip)
             continue
-        for case in vars(module).values():
-            if not (isinstance(case, type) and issubclass(case, unittest.TestCase) and _on_threads(case)):
+        for case in (getattr(module, attribute) for attribute in dir(module)):
+            if not (isinstance(case, type) and issubclass(case, unittest.TestCase) and suite.takes(case)):
                 continue
             for method in unittest.defaultTestLoader.getTestCaseNames(case):
                 if suite.chooses(name, f"{case.__qualname__}.{method}"):
@@ -207,14 +235,6 @@ def _exists(name: str) -> bool:
     except (ModuleNotFoundError, unittest.SkipTest):  # no such package, or one that skips itself as a whole
         return False
     return spec is not None and spec.submodule_search_locations is None
-
-
-def _on_threads(case: type[unittest.TestCase]) -> bool:
-    """Tell whether the class tests threads; what tests only processes or interpreters is out of scope."""
-    executor = getattr(case, "executor_type", None)
-    if executor is not None:
-        return bool(executor.__name__ == "ThreadPoolExecutor")
-    return case.__name__ != "FailingInitializerResourcesTest"
 
 
 def _tops(suite: Suite) -> list[str]:

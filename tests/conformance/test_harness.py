@@ -114,6 +114,19 @@ def test_the_replacement_is_what_interpreters_started_by_tests_use() -> None:
         assert "Process return code is 1" in outcome.detail  # so it was the child interpreter that refused
 
 
+@pytest.mark.slow
+def test_the_replacement_is_what_the_tests_of_processes_and_their_child_interpreters_use() -> None:
+    patterns = (
+        "ProcessPoolForkWaitTest.test_20369",
+        "ProcessPoolSpawnProcessPoolExecutorTest.test_submit",
+        "ProcessPoolForkserverExecutorDeadlockTest.test_crash_at_task_unpickle",
+        "ProcessPoolForkserverProcessPoolShutdownTest.test_interpreter_shutdown",
+    )
+    seen = run("process_pool", "refusing_processes", NEAR, *patterns)
+    assert len(seen.outcomes) >= len(patterns)
+    assert_all_refused(seen)
+
+
 def test_the_replacement_is_what_asyncio_and_its_tests_make_futures_from() -> None:
     patterns = ("*.test_wrap_future_cancel", "*.test_run_coroutine_threadsafe_with_exception")
     seen = run("asyncio", "refusing_futures", NEAR, *patterns)
@@ -184,12 +197,18 @@ def test_a_suite_over_its_limit_is_ended_and_leaves_the_rest_not_run() -> None:
     assert len(verdict.complaints) == 2
 
 
-def test_pools_of_processes_and_interpreters_are_out_of_scope() -> None:
-    seen = run_suite(SUITES["concurrent_futures"], "stdlib", NEAR, ("FutureTests.test_repr",))
-    if seen.missing:
-        pytest.skip(seen.missing)
-    assert seen.ids
-    assert [name for name in seen.ids if "ProcessPool" in name or "InterpreterPool" in name] == []
+def test_pools_of_threads_and_of_processes_have_a_suite_each_and_those_of_interpreters_none() -> None:
+    found = {}
+    for name in ("concurrent_futures", "process_pool"):
+        seen = run_suite(SUITES[name], "stdlib", NEAR, ("no such test",))
+        if seen.missing:
+            pytest.skip(seen.missing)
+        found[name] = seen.ids
+    assert [name for name in found["concurrent_futures"] if "ProcessPool" in name] == []
+    assert [name for name in found["process_pool"] if "ThreadPool" in name] == []
+    assert [name for ids in found.values() for name in ids if "InterpreterPool" in name] == []
+    assert not set(found["concurrent_futures"]) & set(found["process_pool"])
+    assert len(found["process_pool"]) > 100
 
 
 class TestExceptions:
