@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import queue
 import sys
 from concurrent import futures
@@ -53,6 +54,20 @@ class ForkError(RuntimeError):
 
     Submit the task again: the executor itself works in the child.
     """
+
+
+class NotSerializable(TypeError, pickle.PicklingError):
+    """An argument, a function or a result can't be sent to another process; the message says which part of it.
+
+    Pickle raises one of two exceptions for this, so it is both. What a `__reduce__` of the user's raises is not retold.
+    """
+
+    path: str
+    """Where the part is that can't be sent: `args[1].handler._lock`; empty if it was not found."""
+
+    def __init__(self, message: str = "", path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class DeadlockError(RuntimeError):
@@ -109,6 +124,7 @@ for _error, _module in {
     DependencyFailed: "raddle",
     ExecutorFull: "raddle",
     ForkError: "raddle",
+    NotSerializable: "raddle",
 }.items():
     # Where users find it, which is what tracebacks show and pickles name.
     _error.__module__ = _module

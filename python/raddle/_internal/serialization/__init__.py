@@ -1,0 +1,52 @@
+"""What travels between processes, as bytes, and how it comes back as what it was.
+
+| where | what |
+|---|---|
+| `plain` | the quick way, which the native half goes by itself, and the entries for when it leaves off |
+| `large` | large bytes-like objects, out of band |
+| `modules`, `references` | what a worker could import, and so goes by name |
+| `pickling` | the pickler that sends the rest by value |
+| `functions`, `captured`, `namespaces` | functions by value, and the globals they use |
+| `identity`, `cloud`, `generics` | classes by value, the same ones when they come back; cloudpickle |
+| `wrappers` | what functools wraps around functions |
+| `exceptions`, `standins`, `remote` | exceptions, whatever they hold and wherever their classes are |
+| `contexts` | context variables |
+| `refusals`, `path` | what can't be sent, and where it is |
+
+What comes out of a worker is unpickled, so a worker is trusted as the program itself is.
+"""
+
+from raddle._internal.serialization.contexts import dump_context, load_context
+from raddle._internal.serialization.exceptions import dump_error, load_error
+from raddle._internal.serialization.large import OUT_OF_BAND, SCAN_DEPTH, SCAN_ITEMS
+from raddle._internal.serialization.modules import Outlook, outlook
+from raddle._internal.serialization.plain import (
+    dump_call,
+    dump_function,
+    dump_result,
+    dumps,
+    load_call,
+    load_function,
+    load_result,
+    loads,
+)
+
+__all__ = [
+    "OUT_OF_BAND",
+    "SCAN_DEPTH",
+    "SCAN_ITEMS",
+    "Outlook",
+    "dump_call",
+    "dump_context",
+    "dump_error",
+    "dump_function",
+    "dump_result",
+    "dumps",
+    "load_call",
+    "load_context",
+    "load_error",
+    "load_function",
+    "load_result",
+    "loads",
+    "outlook",
+]

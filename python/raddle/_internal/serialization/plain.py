@@ -1,0 +1,164 @@
+"""Objects to bytes and back: the quick way, and where it leaves off.
+
+**The quick way** is what the native half does by itself for a call or a result. Nothing in it is written in Python:
+
+1. Look for large bytes-like objects, as `large.find` does: `SCAN_DEPTH` containers deep, in containers of up to
+   `SCAN_ITEMS` items. If there is one, leave.
+2. `_pickle.dumps(obj, 5, buffer_callback=…)`, where the callback does what `large.taking` does. If it raises
+   anything, leave: drop the buffers that were taken.
+3. If the bytes contain any of `modules.outlook().patterns` (as a rule there is one, for `__main__`), leave: drop the
+   buffers. While `Outlook.holds()`, which compares the sizes of two collections, there is no need to ask for another
+   outlook.
+
+Leaving means to call the function here that is named for the purpose, with `tried=True` after step 2: `dump_call` for
+the pair `(args, kwargs)`, `dump_result`. What they raise is `NotSerializable`, or what the user's own `__reduce__`
+raised. Without `tried`, they go the quick way too, so they can be used alone.
+
+To load is `_pickle.loads(data, buffers=…)` in any case. The buffers are to be given as objects with the buffer
+protocol, in the order in which they were taken, writable unless the sender's were read-only.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterable
+from io import BytesIO
+from typing import Any
+
+from raddle._internal.serialization import modules
+from raddle._internal.serialization.large import dump_with_prelude, find, taking
+from raddle._internal.serialization.pickling import PROTOCOL, Pickler
+from raddle._internal.serialization.refusals import Sent, is_refusal, refused
+
+Buffers = list[pickle.PickleBuffer]
+
+_outlook = modules.Outlook((), ((),), (-1,))
+
+
+def dumps(obj: object, buffers: Buffers | None = None) -> bytes:
+    """Pickle any object for a worker.
+
+    Args:
+        obj: what to send.
+        buffers: takes the large buffers out of band; without it, they go into the pickle.
+
+    Raises:
+        NotSerializable: part of it can't be pickled.
+    """
+    return _dump(obj, (obj,), buffers, Sent("obj", "an object"), tried=False)
+
+
+def loads(data: Any, buffers: Iterable[Any] | None = None) -> Any:
+    """Make the object that was pickled."""
+    return pickle.loads(data, buffers=buffers)
+
+
+def dump_call(
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any] | None,
+    buffers: Buffers | None = None,
+    task: str | None = None,
+    *,
+    tried: bool = False,
+) -> bytes:
+    """Pickle the arguments of a call: the pair of `args` and `kwargs`, None for the latter if there are none.
+
+    Args:
+        args: as the call has them.
+        kwargs: likewise.
+        buffers: takes the large buffers out of band; without it, they go into the pickle.
+        task: the task's name, for the message of an error.
+        tried: the quick way has been tried.
+
+    Raises:
+        NotSerializable: an argument can't be pickled.
+    """
+    values = (*args, *kwargs.values()) if kwargs else args
+    return _dump((args, kwargs or None), values, buffers, Sent("", task=task), tried=tried)
+
+
+load_call: Callable[..., tuple[tuple[Any, ...], dict[str, Any] | None]] = loads
+
+
+def dump_result(
+    value: object, buffers: Buffers | None = None, task: str | None = None, *, tried: bool = False
+) -> bytes:
+    """Pickle what a task returned, in the worker.
+
+    Args:
+        value: the result.
+        buffers: takes the large buffers out of band; without it, they go into the pickle.
+        task: the task's name, for the message of an error.
+        tried: the quick way has been tried.
+
+    Raises:
+        NotSerializable: part of it can't be pickled.
+    """
+    return _dump(value, (value,), buffers, Sent("result", "the result", task, upward=True), tried=tried)
+
+
+load_result = loads
+
+
+def dump_function(function: Any, buffers: Buffers | None = None) -> bytes:
+    """Pickle a callable: by name where a worker can import it, else by value.
+
+    Args:
+        function: any callable.
+        buffers: takes the large buffers of what it holds out of band; without it, they go into the pickle.
+
+    Raises:
+        NotSerializable: something that it needs can't be pickled.
+    """
+    name = getattr(function, "__name__", None) or type(function).__name__
+    return _dump(function, (), buffers, Sent(name, f"the function {name!r}"), tried=False)
+
+
+load_function: Callable[..., Any] = loads
+
+
+def dumps_anyhow(obj: object, *, upward: bool = False) -> bytes:
+    """Pickle an object into one piece; raise what pickle raises."""
+    data = _dump_quickly(obj, None)
+    return _dump_by_value(obj, None, [], upward) if data is None else data
+
+
+def _dump(obj: Any, values: Iterable[Any], buffers: Buffers | None, sent: Sent, *, tried: bool) -> bytes:
+    large = [] if buffers is None else find(values)
+    if not (large or tried):
+        data = _dump_quickly(obj, buffers)
+        if data is not None:
+            return data
+    try:
+        return _dump_by_value(obj, buffers, large, sent.upward)
+    except Exception as error:
+        if buffers is not None:
+            buffers.clear()
+        if not is_refusal(error):
+            raise
+        raise refused(obj, error, sent) from error
+
+
+def _dump_quickly(obj: Any, buffers: Buffers | None) -> bytes | None:
+    global _outlook
+    try:
+        data = pickle.dumps(obj, PROTOCOL, buffer_callback=None if buffers is None else taking(buffers))
+    except Exception:
+        data = None
+    if data is not None:
+        if not _outlook.holds():
+            _outlook = modules.outlook()
+        if not any(pattern in data for pattern in _outlook.patterns):
+            return data
+    if buffers is not None:
+        buffers.clear()
+    return None
+
+
+def _dump_by_value(obj: Any, buffers: Buffers | None, large: list[Any], upward: bool) -> bytes:
+    stream = BytesIO()
+    pickler = Pickler(stream, buffers, upward=upward)
+    if large:
+        return dump_with_prelude(pickler, stream, large, obj)
+    pickler.dump(obj)
+    return stream.getvalue()

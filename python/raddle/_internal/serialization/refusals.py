@@ -1,0 +1,106 @@
+"""What can't be sent, told in words that help: `NotSerializable` with the path to the culprit.
+
+Only pickle's own refusals are retold. What a user's `__reduce__` or `__getstate__` raises is the user's, and passes
+as it is. The two are told apart by where the exception was raised: pickle is written in C, so its own refusals have
+no Python frame beyond the pickler's; and the stdlib refuses for its classes, such as sockets, in recognisable words.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from raddle._internal.errors import NotSerializable
+from raddle._internal.serialization import path
+
+
+class Sent(NamedTuple):
+    """What an object is to the user who sends it."""
+
+    root: str
+    """What it is called in a path; empty for the pair of `args` and `kwargs`."""
+    what: str = ""
+    """`the result`, `the function`; not needed for a call."""
+    task: str | None = None
+    upward: bool = False
+
+    def phrase(self, names: tuple[str, ...] = ()) -> str:
+        """Say it in words: `argument 1 of task 'work' to a worker`."""
+        what = self.what
+        if not self.root:
+            what = "the arguments"
+            if len(names) > 1 and names[1].startswith("["):
+                what = f"argument {names[1][1:-1]}"
+        of = f" of task {self.task!r}" if self.task else ""
+        return f"{what}{of} {'back' if self.upward else 'to a worker'}"
+
+
+_OURS = ("raddle._internal.serialization", "cloudpickle", "copyreg", "pickle")
+_WORDS = re.compile(r"(?i:can(?:no|')t (?:be )?pickle|not picklable|unpicklable|pickling is not supported)")
+
+_HINTS = {
+    "_thread.lock": "create it in the worker (initializer=), or pass a raddle.multiprocessing.Lock",
+    "_thread.RLock": "create it in the worker (initializer=), or pass a raddle.multiprocessing.RLock",
+    "_io.TextIOWrapper": "pass the file's name, and open it in the worker",
+    "_io.BufferedReader": "pass the file's name, and open it in the worker",
+    "_io.BufferedWriter": "pass the file's name, and open it in the worker",
+    "_io.FileIO": "pass the file's name, and open it in the worker",
+    "socket.socket": "connect in the worker (initializer=)",
+    "ssl.SSLContext": "create it in the worker (initializer=)",
+    "sqlite3.Connection": "connect in the worker (initializer=)",
+    "builtins.generator": "pass a list of what it yields, or the function that makes it",
+    "builtins.coroutine": "pass the coroutine function and its arguments",
+    "builtins.async_generator": "pass the function that makes it",
+    "builtins.frame": "pass what is needed of it",
+    "builtins.traceback": "pass its text (traceback.format_exception)",
+}
+_ANY = "leave it out (__getstate__), or create it in the worker (initializer=)"
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Tell whether pickle refused, rather than code of the user's that it called."""
+    if isinstance(error, NotSerializable):
+        return False
+    if type(error) is RecursionError or type(error) is OverflowError:
+        return False
+    if type(error) not in (TypeError, AttributeError, pickle.PicklingError, NotImplementedError, ValueError):
+        return False
+    return _raised_in(error.__traceback__) or (type(error) is TypeError and bool(_WORDS.search(str(error))))
+
+
+def _raised_in(trace: TracebackType | None) -> bool:
+    module = ""
+    while trace is not None:
+        module = trace.tb_frame.f_globals.get("__name__", "")
+        trace = trace.tb_next
+    return module.startswith(_OURS)
+
+
+def refused(obj: Any, error: BaseException, sent: Sent) -> NotSerializable:
+    """Make the error that says what can't be sent, and where it is.
+
+    Args:
+        obj: what was pickled.
+        error: what pickle said of it.
+        sent: what it is to the user.
+    """
+    found = path.find(obj, sent.root, upward=sent.upward)
+    if found is None:
+        return NotSerializable(f"can't send {sent.phrase()}: {error}")
+    kind = f"{type(found.culprit).__module__}.{type(found.culprit).__qualname__}"
+    what = kind.removeprefix("builtins.")
+    said = (
+        ""
+        if repr(what) in found.reason or repr(type(found.culprit).__name__) in found.reason
+        else f" ({found.reason})"
+    )
+    fault = f"{found.path()} is {_article(what)} {what}, which can't be pickled{said}"
+    return NotSerializable(
+        f"can't send {sent.phrase(found.names)}: {fault}; {_HINTS.get(kind, _ANY)}", found.path()
+    )
+
+
+def _article(noun: str) -> str:
+    return "an" if noun[:1].lower() in "aeiou" else "a"
