@@ -14,7 +14,13 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from raddle._internal import __version__
-    from raddle._internal.errors import DependencyFailed, ExecutorFull, ForkError, TaskTimeout
+    from raddle._internal.errors import (
+        DependencyFailed,
+        ExecutorFull,
+        ForkError,
+        NotSerializable,
+        TaskTimeout,
+    )
     from raddle.futures import (
         ALL_COMPLETED,
         FIRST_COMPLETED,
@@ -44,6 +50,7 @@ __all__ = [
     "ForkError",
     "Future",
     "InvalidStateError",
+    "NotSerializable",
     "TaskTimeout",
     "ThreadPoolExecutor",
     "TimeoutError",
@@ -56,7 +63,8 @@ if not TYPE_CHECKING:  # or every name would exist, typing errors included
     _ELSEWHERE = {
         "__version__": "raddle._internal",
         **dict.fromkeys(
-            ("DependencyFailed", "ExecutorFull", "ForkError", "TaskTimeout"), "raddle._internal.errors"
+            ("DependencyFailed", "ExecutorFull", "ForkError", "NotSerializable", "TaskTimeout"),
+            "raddle._internal.errors",
         ),
     }
 
