@@ -1,4 +1,4 @@
-"""`wait` and `as_completed`, with Raddle's futures and the stdlib's mixed."""
+"""`wait` and `as_completed` over futures without an executor, Raddle's and the stdlib's mixed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from raddle.futures import (
     FIRST_COMPLETED,
     FIRST_EXCEPTION,
     Future,
-    ThreadPoolExecutor,
     TimeoutError,  # noqa: A004
     as_completed,
     wait,
@@ -89,15 +88,6 @@ class TestWait:
             next(iter(as_completed(futures, 0.001)))
         assert [len(future._waiters) for future in futures] == [0] * 4
 
-    def test_in_a_loop(self, pool: ThreadPoolExecutor) -> None:
-        waiting = {pool.submit(pow, 2, number) for number in range(500)}
-        total = 0
-        while waiting:
-            done, waiting = wait(waiting, LONG, FIRST_COMPLETED)
-            assert done
-            total += sum(future.result() for future in done)
-        assert total == 2**500 - 1
-
 
 class TestAsCompleted:
     def test_each_once_as_it_ends(self) -> None:
@@ -125,12 +115,6 @@ class TestAsCompleted:
         assert next(iteration) is futures[0]
         with pytest.raises(TimeoutError, match=r"2 \(of 3\) futures unfinished"):
             next(iteration)
-
-    def test_of_running_tasks(self, pool: ThreadPoolExecutor) -> None:
-        with concurrent.futures.ThreadPoolExecutor(2) as other:
-            futures = [executor.submit(pow, 2, n) for n in range(200) for executor in (pool, other)]
-            results = [future.result() for future in as_completed(iter(futures), LONG)]
-        assert sorted(results) == sorted(2**n for n in range(200) for _ in range(2))
 
     def test_of_nothing(self) -> None:
         assert list(as_completed([])) == []
