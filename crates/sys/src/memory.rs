@@ -19,19 +19,22 @@
 //! # Ok::<_, std::io::Error>(())
 //! ```
 
-use crate::{check, fork};
+mod copies;
+mod mapping;
+#[cfg(test)]
+mod tests;
+
+pub use mapping::{Advice, Mapping};
+
+use crate::check;
 use std::ffi::CString;
 use std::fs::OpenOptions;
 use std::io::{self, Error, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a large mapping is aligned to, in bytes: the pages that a processor maps with one entry of its second level.
 pub const HUGE_PAGE: usize = 2 << 20;
 
-/// `MADV_COLLAPSE`, since Linux 6.1; not every C library names it.
-const MADV_COLLAPSE: libc::c_int = 25;
 /// The seals without which a memory that came from elsewhere is refused.
 const SIZE_SEALS: libc::c_int = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW;
 
@@ -56,21 +59,6 @@ pub enum Access {
     Private,
     /// Reads only; a write is a segmentation fault.
     ReadOnly,
-}
-
-/// What [`Mapping::advise`] tells the system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Advice {
-    /// Gather the range into huge pages now. Only whole aligned ranges of [`HUGE_PAGE`] are; refused by kernels before 6.1,
-    /// and whenever no such page is free.
-    Collapse,
-    /// Forget the pages. A [`Private`](Access::Private) mapping loses what it wrote and shows the memory's bytes again; for
-    /// the others it only costs the next access.
-    DontNeed,
-    /// Children made by fork don't get this part; there, touching it is a segmentation fault.
-    DontFork,
-    /// Bring the pages near.
-    WillNeed,
 }
 
 /// An anonymous file of fixed size that other processes can map.
@@ -184,30 +172,23 @@ impl Memory {
     ///
     /// The system's: no address space, `PermissionDenied` for a shared mapping of what is sealed or only for reading.
     pub fn map(&self, access: Access) -> io::Result<Mapping> {
+        self.map_part(0, self.len, access)
+    }
+
+    /// Maps `len` bytes from `offset` on, which is a multiple of the page size; otherwise as [`map`](Memory::map).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`map`](Memory::map), and `InvalidInput` for a range beyond the end, an empty one, or one that does not begin at
+    /// a page.
+    pub fn map_part(&self, offset: usize, len: usize, access: Access) -> io::Result<Mapping> {
+        check_range(offset, len, self.len)?;
         let (protection, flags) = match access {
             Access::Shared => (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED),
             Access::Private => (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_NORESERVE),
             Access::ReadOnly => (libc::PROT_READ, libc::MAP_SHARED),
         };
-        // Without it no epoch would tell a child that what it inherited is not there.
-        fork::watch();
-        let room = Room::reserve(self.len)?;
-        // SAFETY: MAP_FIXED replaces pages of the reservation, which nobody else knows and which is at least as long.
-        let address = unsafe {
-            libc::mmap(
-                room.aligned.as_ptr().cast(),
-                self.len,
-                protection,
-                flags | libc::MAP_FIXED,
-                self.fd.as_raw_fd(),
-                0,
-            )
-        };
-        if address == libc::MAP_FAILED {
-            return Err(Error::last_os_error());
-        }
-        let start = room.keep(self.len);
-        Ok(Mapping { start, len: self.len, epoch: fork::epoch(), hidden: AtomicBool::new(false) })
+        Mapping::new(self.fd(), file_offset(offset), len, protection, flags)
     }
 
     /// Gives the pages of this range back to the system: they read as zeros then, in every mapping that has no copy of its own.
@@ -220,9 +201,16 @@ impl Memory {
     pub fn punch(&self, offset: usize, len: usize) -> io::Result<()> {
         check_range(offset, len, self.len)?;
         let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
-        let (offset, len) = (offset.cast_signed() as libc::off_t, len.cast_signed() as libc::off_t);
-        // SAFETY: the descriptor is open; the rest are numbers, and signed ones hold them, as the size of a file is one.
+        let (offset, len) = (file_offset(offset), file_offset(len));
+        // SAFETY: the descriptor is open; the rest are numbers.
         check(unsafe { libc::fallocate(self.fd.as_raw_fd(), mode, offset, len) }).map(drop)
+    }
+}
+
+impl From<Memory> for OwnedFd {
+    /// The descriptor.
+    fn from(memory: Memory) -> Self {
+        memory.fd
     }
 }
 
@@ -233,121 +221,7 @@ fn check_range(offset: usize, len: usize, end: usize) -> io::Result<()> {
     }
 }
 
-/// Reserved address space, in which a mapping finds an aligned place. Given back when dropped.
-struct Room {
-    start: NonNull<u8>,
-    len: usize,
-    aligned: NonNull<u8>,
+/// An offset or a length within a memory, as the system takes it.
+fn file_offset(offset: usize) -> libc::off_t {
+    libc::off_t::try_from(offset).expect("the size of a memory is one, and this is not beyond it")
 }
-
-impl Room {
-    fn reserve(len: usize) -> io::Result<Self> {
-        // The system aligns to pages by itself.
-        let spare = if len >= HUGE_PAGE { HUGE_PAGE } else { 0 };
-        let padded = len.checked_add(spare).ok_or(ErrorKind::OutOfMemory)?;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-        // SAFETY: without an address the system chooses one where nothing is mapped.
-        let start = unsafe { libc::mmap(std::ptr::null_mut(), padded, libc::PROT_NONE, flags, -1, 0) };
-        if start == libc::MAP_FAILED {
-            return Err(Error::last_os_error());
-        }
-        let start = NonNull::new(start.cast::<u8>()).expect("nothing is mapped at address zero");
-        let to_aligned = if spare == 0 { 0 } else { start.as_ptr().align_offset(HUGE_PAGE) };
-        // SAFETY: an alignment needs fewer bytes than it has, and that many are spare.
-        let aligned = unsafe { start.add(to_aligned) };
-        Ok(Self { start, len: padded, aligned })
-    }
-
-    /// Gives back all but the first pages from the aligned address on that hold `len` bytes, which are the caller's now.
-    fn keep(self, len: usize) -> NonNull<u8> {
-        let room = std::mem::ManuallyDrop::new(self);
-        let end = room.start.as_ptr().wrapping_add(room.len);
-        let kept_end = room.aligned.as_ptr().wrapping_add(len);
-        let kept_end = kept_end.wrapping_add(kept_end.align_offset(page_size()));
-        unmap(room.start.as_ptr(), room.aligned.as_ptr().addr() - room.start.as_ptr().addr());
-        unmap(kept_end, end.addr().saturating_sub(kept_end.addr()));
-        room.aligned
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        unmap(self.start.as_ptr(), self.len);
-    }
-}
-
-/// Unmaps what the caller, who is in this module, owns and has no further use for.
-fn unmap(start: *mut u8, len: usize) {
-    if len > 0 {
-        // SAFETY: the callers own the range, and no reference into it is left.
-        unsafe { libc::munmap(start.cast(), len) };
-    }
-}
-
-/// A [`Memory`] at an address of this process, until it is dropped.
-///
-/// Whoever reads or writes through [`as_ptr`](Mapping::as_ptr) answers for it: other processes may write to the memory at any
-/// time, and [`advise`](Mapping::advise) can change what a private mapping shows.
-#[derive(Debug)]
-pub struct Mapping {
-    start: NonNull<u8>,
-    len: usize,
-    /// The fork epoch in which it was made.
-    epoch: u32,
-    /// Whether children made by fork lack some of it.
-    hidden: AtomicBool,
-}
-
-// SAFETY: it is an address and a length. Access through the pointer is unsafe, and argued where it happens.
-unsafe impl Send for Mapping {}
-// SAFETY: as above; the methods that take a shared reference only make system calls, which are safe from all threads.
-unsafe impl Sync for Mapping {}
-
-impl Mapping {
-    /// Where it begins. Valid for [`len`](Mapping::len) bytes while the mapping lives; writable unless it is read-only.
-    #[must_use]
-    pub fn as_ptr(&self) -> *mut u8 {
-        self.start.as_ptr()
-    }
-
-    /// Its length in bytes, never zero.
-    #[must_use]
-    #[expect(clippy::len_without_is_empty, reason = "there is no empty mapping")]
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Tells the system what this range is going to be used for. `offset` is a multiple of the page size.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidInput` for a range beyond the end, an empty one, or one that does not begin at a page; else the system's refusal,
-    /// which leaves everything as it was.
-    pub fn advise(&self, offset: usize, len: usize, advice: Advice) -> io::Result<()> {
-        check_range(offset, len, self.len)?;
-        let advice = match advice {
-            Advice::Collapse => MADV_COLLAPSE,
-            Advice::DontNeed => libc::MADV_DONTNEED,
-            Advice::WillNeed => libc::MADV_WILLNEED,
-            Advice::DontFork => {
-                self.hidden.store(true, Ordering::Relaxed);
-                libc::MADV_DONTFORK
-            }
-        };
-        // SAFETY: the range is mapped by us. Of these, only DontNeed changes what is read, and only a private mapping's own
-        // copies; whoever holds references into those answers for that, as said above.
-        check(unsafe { libc::madvise(self.start.add(offset).as_ptr().cast(), len, advice) }).map(drop)
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // In a child that did not get it, something else may stand at the address by now.
-        if !*self.hidden.get_mut() || self.epoch == fork::epoch() {
-            unmap(self.start.as_ptr(), self.len);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests;

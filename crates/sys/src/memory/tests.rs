@@ -157,3 +157,81 @@ fn a_child_does_not_unmap_what_it_never_had() {
         std::ptr::eq(other.cast(), address) && unsafe { address.read_volatile() } == 0
     }));
 }
+
+/// A memory of eight pages and five huge pages, its shared mapping full of ones, and a private mapping.
+fn shared_and_private() -> (Mapping, Mapping) {
+    let memory = Memory::new("test", 5 * HUGE_PAGE + 8 * page_size()).expect("a descriptor is free");
+    let shared = memory.map(Access::Shared).expect("mapped");
+    // SAFETY: all of the mapping, which is writable and which nobody else uses.
+    unsafe { shared.as_ptr().write_bytes(1, shared.len()) };
+    // Some huge pages and some small ones, where the system has any.
+    let _ = shared.advise(HUGE_PAGE, 3 * HUGE_PAGE, Advice::Collapse);
+    (shared, memory.map(Access::Private).expect("mapped"))
+}
+
+#[test]
+fn whatever_was_copied_is_discarded() {
+    let (shared, private) = shared_and_private();
+    let page = page_size();
+    let pages = shared.len() / page;
+    let every = |step: usize| (0..pages).step_by(step).map(|index| index * page).collect::<Vec<_>>();
+    let runs = (0..pages).filter(|index| index % 100 < 50).map(|index| index * page).collect();
+    let written =
+        [vec![], vec![5 * page], vec![3 * HUGE_PAGE - page], every(1), every(2), every(512), every(3), runs];
+    for (round, written) in (2..).zip(written) {
+        for offset in every(1) {
+            byte(&private, offset);
+        }
+        for offset in written {
+            set(&private, offset, 99);
+        }
+        private.discard_copies(0, private.len()).expect("taken");
+        for offset in every(1) {
+            set(&shared, offset, round);
+            assert_eq!(byte(&private, offset), round, "{offset:x}");
+        }
+    }
+}
+
+#[test]
+fn neighbours_keep_their_copies() {
+    let (shared, private) = shared_and_private();
+    let page = page_size();
+    let (first, last) = (HUGE_PAGE + 3 * page, 3 * HUGE_PAGE + 7 * page);
+    for offset in (0..shared.len()).step_by(page) {
+        set(&private, offset, 2);
+    }
+    // Not even the rest of a huge page.
+    private.discard_copies(first, last - first - page / 2).expect("taken");
+    for offset in (0..shared.len()).step_by(page) {
+        let expected = if (first..last).contains(&offset) { 1 } else { 2 };
+        assert_eq!(byte(&private, offset), expected, "{offset:x}");
+    }
+}
+
+#[test]
+fn a_child_discards_its_own_copies() {
+    let (_shared, private) = shared_and_private();
+    set(&private, 0, 2);
+    private.discard_copies(page_size(), page_size()).expect("taken");
+    assert!(check_in_child(60, || {
+        set(&private, page_size(), 3);
+        // Asked of the parent's pages, the second would have no copy.
+        private.discard_copies(page_size(), page_size()).expect("taken");
+        byte(&private, 0) == 2 && byte(&private, page_size()) == 1
+    }));
+    assert_eq!(byte(&private, 0), 2);
+}
+
+#[test]
+fn a_part_is_mapped_where_it_stands() {
+    let memory = Memory::new("test", 2 * HUGE_PAGE + 100).expect("a descriptor is free");
+    let shared = memory.map(Access::Shared).expect("mapped");
+    set(&shared, page_size() + 9, 1);
+    set(&shared, 2 * HUGE_PAGE + 99, 2);
+    assert_eq!(byte(&memory.map_part(page_size(), 10, Access::Private).expect("mapped"), 9), 1);
+    assert_eq!(byte(&memory.map_part(2 * HUGE_PAGE, 100, Access::ReadOnly).expect("mapped"), 99), 2);
+    for (offset, len) in [(0, 0), (2 * HUGE_PAGE, 101), (usize::MAX, 2), (1, 1)] {
+        assert!(memory.map_part(offset, len, Access::Private).is_err(), "{offset} {len}");
+    }
+}
