@@ -2,10 +2,12 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`arena`] | large data: blocks that one process writes and others view |
 //! | [`channel`] | messages between the pool and one worker, through shared memory |
 //! | [`launch`] | how worker processes come to be |
 //! | [`Corrupt`] | what a reader says who finds nonsense there |
 
+pub mod arena;
 pub mod channel;
 mod corrupt;
 #[cfg(not(feature = "faults"))]
