@@ -2,8 +2,13 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`pool`] | what is handed to whom, how results are collected, what follows from a death |
+//! | [`supervisor`] | the thread that starts workers and hears of their deaths |
 //! | [`arena`] | large data: blocks that one process writes and others view |
 //! | [`channel`] | messages between the pool and one worker, through shared memory |
+//! | [`message`] | the words that the two speak |
+//! | [`parcel`] | what a message carries out of band |
+//! | [`store`] | the parent's arena of arguments |
 //! | [`launch`] | how worker processes come to be |
 //! | [`Corrupt`] | what a reader says who finds nonsense there |
 
@@ -14,6 +19,19 @@ mod corrupt;
 mod fault;
 #[cfg(feature = "faults")]
 pub mod fault;
+#[cfg(not(loom))]
 pub mod launch;
+#[cfg(not(loom))]
+pub mod message;
+#[cfg(not(loom))]
+pub mod parcel;
+#[cfg(not(loom))]
+pub mod pool;
+#[cfg(not(loom))]
+pub mod store;
+#[cfg(not(loom))]
+pub mod supervisor;
 
 pub use corrupt::Corrupt;
+#[cfg(not(loom))]
+pub use pool::{Client, Pool};

@@ -56,6 +56,15 @@ impl Pidfd {
         Self(fd)
     }
 
+    /// Another handle to the same process.
+    ///
+    /// # Errors
+    ///
+    /// When this process has no file descriptor left.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+
     /// The descriptor, readable once the process has ended.
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {

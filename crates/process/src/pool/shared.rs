@@ -1,0 +1,290 @@
+//! What stands behind a pool's lock: the ready queue, the workers, and who gets what.
+//!
+//! **Windows.** A worker is handed more than the task that it runs, so that it need not wait for the parent between two
+//! tasks: one more where tasks take milliseconds, up to [`WINDOW`] where they take microseconds. What it has not begun can be
+//! taken back, so a slow task holds nobody up: whoever runs out of work gets what lies in front of others.
+
+use super::Client;
+use super::order::{Order, Reply};
+use super::worker::{Handed, Mail, Phase, Worker};
+use crate::channel::WINDOW;
+use raddle_sync::Moment;
+use raddle_task::ready::ReadyQueue;
+use std::time::Duration;
+
+/// How long the tasks in a worker's window take at most, more or less.
+const WINDOW_SPAN: Duration = Duration::from_millis(1);
+
+/// A task that waits for a worker.
+pub(super) struct Waiting<T> {
+    pub(super) number: u64,
+    pub(super) order: Order<T>,
+}
+
+pub(super) struct Shared<C: Client> {
+    pub(super) ready: ReadyQueue<Waiting<C::Task>>,
+    /// Taken back, or never begun by a worker that died: they come first.
+    pub(super) returned: Vec<Waiting<C::Task>>,
+    pub(super) workers: Vec<(u64, Worker<C::Task>)>,
+    pub(super) target: usize,
+    pub(super) max_pending: usize,
+    max_tasks: u64,
+    pub(super) numbers: u64,
+    pub(super) reserved: usize,
+    pub(super) draining: bool,
+    /// No worker is started any more.
+    pub(super) broken: bool,
+    /// Of one task, in nanoseconds: a moving mean.
+    mean: u64,
+    /// Workers that died before they were ready, in a row.
+    pub(super) stillborn: usize,
+    pub(super) space_wanted: bool,
+}
+
+/// What is to be done once the lock is free.
+pub(super) struct Aftermath<C: Client> {
+    pub(super) finished: Vec<(Order<C::Task>, Reply)>,
+    pub(super) dropped: Vec<C::Task>,
+    pub(super) notes: Vec<(std::sync::Arc<str>, u16, Vec<u8>)>,
+    pub(super) broken: Option<Vec<u8>>,
+    /// Workers to be started.
+    pub(super) starts: usize,
+    /// Workers whose channel is corrupt: to be killed.
+    pub(super) corrupt: Vec<u64>,
+    pub(super) timed: Vec<(u64, u64, Duration)>,
+    pub(super) space: bool,
+}
+
+impl<C: Client> Default for Aftermath<C> {
+    fn default() -> Self {
+        Self {
+            finished: Vec::new(),
+            dropped: Vec::new(),
+            notes: Vec::new(),
+            broken: None,
+            starts: 0,
+            corrupt: Vec::new(),
+            timed: Vec::new(),
+            space: false,
+        }
+    }
+}
+
+impl<C: Client> Shared<C> {
+    pub(super) fn new(target: usize, max_pending: Option<usize>, max_tasks: Option<u64>) -> Self {
+        Self {
+            ready: ReadyQueue::default(),
+            returned: Vec::new(),
+            workers: Vec::new(),
+            target,
+            max_pending: max_pending.unwrap_or(usize::MAX),
+            max_tasks: max_tasks.unwrap_or(u64::MAX),
+            numbers: 0,
+            reserved: 0,
+            draining: false,
+            broken: false,
+            mean: 0,
+            stillborn: 0,
+            space_wanted: false,
+        }
+    }
+
+    pub(super) fn queued(&self) -> usize {
+        self.ready.len() + self.returned.len()
+    }
+
+    pub(super) fn in_hand(&self) -> usize {
+        self.workers.iter().map(|(_, worker)| worker.in_hand()).sum()
+    }
+
+    pub(super) fn worker(&mut self, id: u64) -> Option<&mut Worker<C::Task>> {
+        self.workers.iter_mut().find(|(other, _)| *other == id).map(|(_, worker)| worker)
+    }
+
+    /// Whether nothing is left to be done, nor will be.
+    pub(super) fn is_over(&self) -> bool {
+        self.draining && self.reserved == 0 && self.queued() == 0 && self.in_hand() == 0
+    }
+
+    /// How many tasks a worker may have in its hands.
+    fn depth(&self) -> usize {
+        if self.max_pending != usize::MAX {
+            // Who bounds the queue counts on what waits in it.
+            return 1;
+        }
+        match u64::try_from(WINDOW_SPAN.as_nanos()).expect("a short span").checked_div(self.mean) {
+            None => 2,
+            Some(fit) => usize::try_from(fit + 1).unwrap_or(WINDOW).clamp(2, WINDOW),
+        }
+    }
+
+    fn note_duration(&mut self, begun: Moment, ended: Moment) {
+        let nanos = u64::try_from(ended.since(begun).as_nanos()).unwrap_or(u64::MAX).max(1);
+        // The first one counts whole; an eighth of each later one.
+        self.mean = if self.mean == 0 { nanos } else { self.mean - self.mean / 8 + nanos / 8 };
+    }
+
+    /// Reads what the workers have said, in turn, and hands out what that makes room for.
+    pub(super) fn collect(&mut self, client: &C, aftermath: &mut Aftermath<C>) -> bool {
+        let mut any = false;
+        for index in 0..self.workers.len() {
+            while self.workers[index].1.side.has_mail() {
+                any = true;
+                if !self.collect_one(index, aftermath) {
+                    break;
+                }
+            }
+        }
+        if any {
+            self.retire_spent();
+            self.dispatch(client, aftermath);
+        }
+        any
+    }
+
+    /// Reads one message of a worker; false when there is none that could be read.
+    pub(super) fn collect_one(&mut self, index: usize, aftermath: &mut Aftermath<C>) -> bool {
+        let (id, worker) = &mut self.workers[index];
+        match worker.receive() {
+            Ok(None) => return false,
+            Ok(Some(Mail::Ready)) => {
+                if worker.phase == Phase::Starting {
+                    worker.phase = Phase::Up;
+                }
+                self.stillborn = 0;
+            }
+            Ok(Some(Mail::Broken(error))) => {
+                self.broken = true;
+                aftermath.broken = Some(error);
+            }
+            Ok(Some(Mail::Finished(order, reply))) => {
+                self.note_duration(reply.begun, reply.ended);
+                aftermath.finished.push((order, reply));
+            }
+            Ok(Some(Mail::Note(kind, body))) => aftermath.notes.push((worker.name.clone(), kind, body)),
+            Err(corrupt) => {
+                if worker.corrupt.is_none() {
+                    worker.corrupt = Some(corrupt.0);
+                    worker.phase = Phase::Leaving;
+                    aftermath.corrupt.push(*id);
+                }
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Hands out what is ready to the workers that have the least to do.
+    pub(super) fn dispatch(&mut self, client: &C, aftermath: &mut Aftermath<C>) {
+        let depth = self.depth();
+        let mut nudged = 0u64;
+        while self.queued() > 0 {
+            let Some(index) = self.least_busy(depth) else { break };
+            let Some(Waiting { number, order }) = self.next_ready() else { break };
+            aftermath.space |= std::mem::take(&mut self.space_wanted);
+            if !client.begin(&order.task) {
+                aftermath.dropped.push(order.task);
+                continue;
+            }
+            let timeout = order.timeout;
+            let (id, worker) = &mut self.workers[index];
+            match worker.hand_out(number, order) {
+                Ok(()) => {
+                    aftermath.timed.extend(timeout.map(|timeout| (*id, number, timeout)));
+                    nudged |= 1 << index.min(63);
+                }
+                Err(order) => {
+                    // No room in its ring: there is some when it has read on. It replies then.
+                    if client.put_back(&order.task) {
+                        self.returned.push(Waiting { number, order });
+                    } else {
+                        aftermath.dropped.push(order.task);
+                    }
+                    break;
+                }
+            }
+        }
+        for (index, (_, worker)) in self.workers.iter().enumerate() {
+            if nudged & (1 << index.min(63)) != 0 {
+                worker.side.nudge();
+            }
+        }
+        if self.queued() == 0 {
+            self.level(client, aftermath);
+        }
+        aftermath.starts += self.wanted_starts();
+    }
+
+    fn next_ready(&mut self) -> Option<Waiting<C::Task>> {
+        self.returned.pop().or_else(|| self.ready.pop())
+    }
+
+    fn least_busy(&self, depth: usize) -> Option<usize> {
+        let free = |worker: &Worker<C::Task>| worker.phase == Phase::Up && worker.taken() < self.max_tasks;
+        let up = self.workers.iter().enumerate().filter(|(_, (_, worker))| free(worker));
+        let least = up.min_by_key(|(_, (_, worker))| worker.in_hand())?;
+        (least.1.1.in_hand() < depth).then_some(least.0)
+    }
+
+    /// Gives a worker that has nothing to do what lies unbegun in front of another one.
+    fn level(&mut self, client: &C, aftermath: &mut Aftermath<C>) {
+        loop {
+            let up = |(_, worker): &(u64, Worker<C::Task>)| worker.phase == Phase::Up;
+            let idle = |each: &(u64, Worker<C::Task>)| {
+                up(each) && each.1.in_hand() == 0 && each.1.taken() < self.max_tasks
+            };
+            let Some(idle) = self.workers.iter().position(idle) else { return };
+            let laden = (0..self.workers.len()).max_by_key(|index| self.workers[*index].1.in_hand());
+            let Some(laden) = laden.filter(|laden| self.workers[*laden].1.in_hand() >= 2) else { return };
+            let Some(Handed { number, order }) = self.workers[laden].1.take_back_last() else { return };
+            let timeout = order.timeout;
+            let (id, worker) = &mut self.workers[idle];
+            match worker.hand_out(number, order) {
+                Ok(()) => {
+                    aftermath.timed.extend(timeout.map(|timeout| (*id, number, timeout)));
+                    worker.side.nudge();
+                }
+                Err(order) => {
+                    if client.put_back(&order.task) {
+                        self.returned.push(Waiting { number, order });
+                    } else {
+                        aftermath.dropped.push(order.task);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Workers that have taken as many tasks as they may end.
+    fn retire_spent(&mut self) {
+        for (_, worker) in &mut self.workers {
+            let spent = worker.taken() >= self.max_tasks && worker.phase == Phase::Up;
+            if spent || (worker.phase == Phase::Leaving && !worker.told_to_leave) {
+                worker.retire();
+            }
+        }
+    }
+
+    /// Workers that are too many end, idle ones first.
+    pub(super) fn retire_surplus(&mut self) {
+        let staying = |worker: &Worker<C::Task>| worker.phase != Phase::Leaving;
+        let alive = self.workers.iter().filter(|(_, worker)| staying(worker)).count();
+        let mut order: Vec<_> =
+            (0..self.workers.len()).filter(|index| staying(&self.workers[*index].1)).collect();
+        order.sort_by_key(|index| self.workers[*index].1.in_hand());
+        for index in order.into_iter().take(alive.saturating_sub(self.target)) {
+            self.workers[index].1.retire();
+        }
+    }
+
+    /// How many workers to start now; counted by the caller as it starts them.
+    pub(super) fn wanted_starts(&self) -> usize {
+        if self.broken || (self.draining && self.queued() == 0) {
+            return 0;
+        }
+        let alive = self.workers.iter().filter(|(_, worker)| worker.phase != Phase::Leaving).count();
+        let work = self.queued() + self.in_hand();
+        work.min(self.target).saturating_sub(alive)
+    }
+}

@@ -1,0 +1,245 @@
+//! One worker process, as its pool sees it.
+
+use super::order::{Order, Reply, Sentence};
+use crate::arena::Gallery;
+use crate::channel::{Header, Message, NoRoom, ParentSide, WINDOW};
+use crate::corrupt::Corrupt;
+use crate::message::{self, Fields, Place, Reader};
+use crate::store::Stored;
+use raddle_sync::Moment;
+use raddle_sys::pidfd::Pidfd;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+/// Where a worker stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Asked for; it has not reported yet.
+    Starting,
+    /// It takes tasks.
+    Up,
+    /// It takes no further tasks, and ends when it has done what it has.
+    Leaving,
+}
+
+/// A task in a worker's hands.
+pub(super) struct Handed<T> {
+    pub(super) number: u64,
+    pub(super) order: Order<T>,
+}
+
+pub(super) struct Worker<T> {
+    pub(super) name: Arc<str>,
+    pub(super) phase: Phase,
+    pub(super) side: ParentSide,
+    gallery: Arc<Gallery>,
+    pub(super) pid: u32,
+    pub(super) pidfd: Option<Pidfd>,
+    /// By the number of the claim.
+    claims: [Option<Handed<T>>; WINDOW],
+    /// The claims in the order in which they were handed out.
+    sequence: VecDeque<u8>,
+    /// The functions it knows.
+    known: HashSet<u64>,
+    /// Blocks of arguments in its hands, by the number of the lease.
+    lent: HashMap<u16, Arc<Stored>>,
+    /// A lease that has been taken and not been sent.
+    spare_lease: Option<u16>,
+    /// How many tasks it has begun, as far as replies tell.
+    pub(super) done: u64,
+    pub(super) sentence: Option<Sentence>,
+    pub(super) corrupt: Option<&'static str>,
+    pub(super) told_to_leave: bool,
+}
+
+/// What came out of a worker's mailbox.
+pub(super) enum Mail<T> {
+    Ready,
+    Broken(Vec<u8>),
+    Finished(Order<T>, Reply),
+    Note(u16, Vec<u8>),
+}
+
+impl<T> Worker<T> {
+    pub(super) fn new(name: Arc<str>, side: ParentSide, gallery: Arc<Gallery>) -> Self {
+        Self {
+            name,
+            phase: Phase::Starting,
+            side,
+            gallery,
+            pid: 0,
+            pidfd: None,
+            claims: [const { None }; WINDOW],
+            sequence: VecDeque::with_capacity(WINDOW),
+            known: HashSet::new(),
+            lent: HashMap::new(),
+            spare_lease: None,
+            done: 0,
+            sentence: None,
+            corrupt: None,
+            told_to_leave: false,
+        }
+    }
+
+    /// How many tasks it has in its hands.
+    pub(super) fn in_hand(&self) -> usize {
+        self.sequence.len()
+    }
+
+    /// How many tasks it has run or has in its hands.
+    pub(super) fn taken(&self) -> u64 {
+        self.done + self.sequence.len() as u64
+    }
+
+    /// The tasks in its hands, in the order in which it got them.
+    pub(super) fn handed(&self) -> impl Iterator<Item = (u8, &Handed<T>)> {
+        self.sequence.iter().filter_map(|claim| Some((*claim, self.claims[usize::from(*claim)].as_ref()?)))
+    }
+
+    /// Hands it a task. The task comes back when there is no room.
+    pub(super) fn hand_out(&mut self, number: u64, order: Order<T>) -> Result<(), Order<T>> {
+        match self.try_hand_out(number, &order) {
+            Ok(claim) => {
+                self.claims[usize::from(claim)] = Some(Handed { number, order });
+                self.sequence.push_back(claim);
+                Ok(())
+            }
+            Err(NoRoom) => Err(order),
+        }
+    }
+
+    fn try_hand_out(&mut self, number: u64, order: &Order<T>) -> Result<u8, NoRoom> {
+        if let Some(function) = &order.function
+            && !self.known.contains(&function.number)
+        {
+            let (fields, flags) = self.address(function.parcel.as_ref())?;
+            let fields = fields.number(function.number);
+            let parts = [fields.as_bytes(), &function.pickle];
+            self.side.tell(&Message { kind: message::DEFINE, flags, task: 0, parts: &parts })?;
+            self.lent_out();
+            self.known.insert(function.number);
+        }
+        let (fields, flags) = self.address(order.parcel.as_ref())?;
+        let fields = fields.number(order.function.as_ref().map_or(0, |function| function.number));
+        let parts = [fields.as_bytes(), &order.body];
+        let claim = self.side.hand_out(&Message { kind: order.kind, flags, task: number, parts: &parts })?;
+        self.lent_out();
+        Ok(claim)
+    }
+
+    /// Lends a block to the worker, and begins the message that tells where it is.
+    fn address(&mut self, stored: Option<&Arc<Stored>>) -> Result<(Fields, u16), NoRoom> {
+        let Some(stored) = stored else { return Ok((Fields::default(), 0)) };
+        self.collect_leases();
+        // What a message without room was to lend is lent by the next one.
+        let lease = match self.spare_lease {
+            Some(lease) => lease,
+            None => self.side.lend().ok_or(NoRoom)?,
+        };
+        self.spare_lease = Some(lease);
+        self.lent.insert(lease, Arc::clone(stored));
+        Ok((Fields::default().place(Place { block: stored.block(), lease }), message::PARCEL))
+    }
+
+    /// The message is out, and with it the lease.
+    const fn lent_out(&mut self) {
+        self.spare_lease = None;
+    }
+
+    /// Lets go of the blocks that the worker has given back.
+    pub(super) fn collect_leases(&mut self) {
+        let lent = &mut self.lent;
+        if !lent.is_empty() {
+            self.side.returned(&mut |lease| drop(lent.remove(&lease)));
+        }
+    }
+
+    /// It may forget these functions. Best effort: what it is not told now it keeps.
+    pub(super) fn forget(&mut self, functions: &[u64]) {
+        for number in functions {
+            if self.known.remove(number) {
+                let fields = Fields::default().number(*number);
+                let _ = self.tell(message::FORGET, &[fields.as_bytes()]);
+            }
+        }
+    }
+
+    pub(super) fn tell(&mut self, kind: u16, parts: &[&[u8]]) -> Result<(), NoRoom> {
+        self.side.tell(&Message { kind, flags: 0, task: 0, parts })
+    }
+
+    /// Takes back the task that it got last, unless it has begun it.
+    pub(super) fn take_back_last(&mut self) -> Option<Handed<T>> {
+        let claim = *self.sequence.back()?;
+        self.take_back(claim)
+    }
+
+    /// Takes back the task of this number, if it is here and has not been begun.
+    pub(super) fn take_back_task(&mut self, number: u64) -> Option<Handed<T>> {
+        let claim = self.handed().find(|(_, handed)| handed.number == number)?.0;
+        self.take_back(claim)
+    }
+
+    fn take_back(&mut self, claim: u8) -> Option<Handed<T>> {
+        if !self.side.take_back(claim) {
+            return None;
+        }
+        self.sequence.retain(|other| *other != claim);
+        self.claims[usize::from(claim)].take()
+    }
+
+    /// When it began the task of this number; None while it has not, or when the task is not here.
+    pub(super) fn begun_at(&self, number: u64) -> Option<Moment> {
+        let claim = self.handed().find(|(_, handed)| handed.number == number)?.0;
+        self.side.begun_at(claim)
+    }
+
+    /// The next thing that it said.
+    pub(super) fn receive(&mut self) -> Result<Option<Mail<T>>, Corrupt> {
+        let mut body = Vec::new();
+        let Some(header) = self.side.receive(&mut body)? else { return Ok(None) };
+        Ok(Some(match header.kind {
+            message::READY => Mail::Ready,
+            message::BROKEN => Mail::Broken(body),
+            message::RESULT | message::ERROR => self.reply(header, body)?,
+            kind if kind >= message::NOTE => Mail::Note(kind, body),
+            _ => return Err(Corrupt("a message of no kind")),
+        }))
+    }
+
+    fn reply(&mut self, header: Header, body: Vec<u8>) -> Result<Mail<T>, Corrupt> {
+        let mut reader = Reader::new(&body);
+        let place = if header.flags & message::PARCEL == 0 { None } else { Some(reader.place()?) };
+        let (begun, ended) = (Moment::from_nanos(reader.number()?), Moment::from_nanos(reader.number()?));
+        let start = reader.position();
+        let parcel = match place {
+            None => None,
+            Some(Place { block, lease }) => {
+                let loan = self.side.borrow(lease)?;
+                Some(self.gallery.view(block, Box::new(loan))?)
+            }
+        };
+        let claim = self.handed().find(|(_, handed)| handed.number == header.task).map(|(claim, _)| claim);
+        let claim = claim.ok_or(Corrupt("a reply to no task"))?;
+        self.sequence.retain(|other| *other != claim);
+        let handed = self.claims[usize::from(claim)].take().expect("claims in the sequence are taken");
+        self.side.settle(claim);
+        self.done += 1;
+        let failed = header.kind == message::ERROR;
+        let worker = Arc::clone(&self.name);
+        Ok(Mail::Finished(
+            handed.order,
+            Reply { failed, flags: header.flags, begun, ended, body, start, parcel, worker },
+        ))
+    }
+
+    /// What was in its hands when it died: begun or not.
+    pub(super) fn strip(&mut self) -> Vec<(Handed<T>, Option<Moment>)> {
+        let sequence = std::mem::take(&mut self.sequence);
+        let stripped = sequence.into_iter().filter_map(|claim| {
+            let begun = self.side.begun_at(claim);
+            Some((self.claims[usize::from(claim)].take()?, begun))
+        });
+        stripped.collect()
+    }
+}
