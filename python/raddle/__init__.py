@@ -2,8 +2,8 @@
 
 | where | what |
 |---|---|
-| `raddle.futures` | everything that `concurrent.futures` exports, on Raddle's threads |
-| `raddle` | of these, what threads and futures need, and the errors that Raddle adds |
+| `raddle.futures` | everything that `concurrent.futures` exports, on Raddle's threads and worker processes |
+| `raddle` | of these, what tasks and futures need, and the errors that Raddle adds |
 
 Each name is imported when it is first asked for (PEP 562): worker processes import this package too, and should not
 wait for what they don't use, asyncio above all.
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         NotSerializable,
         TaskTimeout,
     )
+    from raddle._internal.processes.errors import WorkerDied
     from raddle.futures import (
         ALL_COMPLETED,
         FIRST_COMPLETED,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         ExecutorStats,
         Future,
         InvalidStateError,
+        ProcessPoolExecutor,
         ThreadPoolExecutor,
         TimeoutError,
         as_completed,
@@ -51,9 +53,11 @@ __all__ = [
     "Future",
     "InvalidStateError",
     "NotSerializable",
+    "ProcessPoolExecutor",
     "TaskTimeout",
     "ThreadPoolExecutor",
     "TimeoutError",
+    "WorkerDied",
     "__version__",
     "as_completed",
     "wait",
@@ -61,6 +65,7 @@ __all__ = [
 
 if not TYPE_CHECKING:  # or every name would exist, typing errors included
     _ELSEWHERE = {
+        "WorkerDied": "raddle._internal.processes.errors",
         "__version__": "raddle._internal",
         **dict.fromkeys(
             ("DependencyFailed", "ExecutorFull", "ForkError", "NotSerializable", "TaskTimeout"),

@@ -76,6 +76,12 @@ class Future(Generic[_T]):
     def __new__(cls, *_args: object, **_kwargs: object) -> Self: ...
     def cancel(self) -> bool:
         """Cancels the task if it has not begun. Returns whether it is cancelled."""
+    def terminate(self) -> bool:
+        """Cancels the task if it has not begun, or kills the worker process that runs it. Returns whether it does.
+
+        Another worker takes the place of one that is killed, and the task fails with `WorkerDied`. A task that a thread
+        runs can't be ended.
+        """
     def cancelled(self) -> bool:
         """Whether the task was cancelled."""
     def running(self) -> bool:
@@ -177,6 +183,68 @@ class TaskOptions:
         name: str | None,
         after: tuple[StdlibFuture[Any], ...],
     ) -> Self: ...
+
+@final
+class LaunchSpec:
+    def __new__(
+        cls,
+        kind: str,
+        program: str,
+        arguments: list[str],
+        environment: list[tuple[str, str]] | None,
+        preparation: bytes,
+    ) -> Self: ...
+
+@disjoint_base
+class ProcessPool:
+    def __new__(cls, *_args: object, **_kwargs: object) -> Self: ...
+    def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> TaskFuture[_T]:
+        """Schedules `fn(*args, **kwargs)` in a worker process and returns its future.
+
+        Waits while `max_pending` tasks are queued, or raises `ExecutorFull`, as the executor was made.
+        Raises `RuntimeError` after shutdown, `BrokenProcessPool` when no worker can be made ready.
+        """
+    def _open(
+        self,
+        *,
+        name: str,
+        max_workers: int,
+        max_pending: int | None,
+        raises_when_full: bool,
+        launch: LaunchSpec,
+        order: Callable[[str, int], tuple[bytes, Iterable[int]]],
+        arena_limit: int,
+        max_tasks_per_child: int | None,
+        max_memory_per_child: int | None,
+        memory_limit: int | None,
+        kill_grace: float,
+        note: Callable[[str, int, bytes], object],
+    ) -> None: ...
+    def _map(
+        self,
+        fn: Callable[..., _T],
+        items: Iterator[Any],
+        *,
+        submit: Callable[[Callable[..., _T], tuple[Any, ...], dict[str, Any]], StdlibFuture[_T]] | None,
+        spread: bool,
+        timeout: float | None,
+        turn: int | None,
+        buffersize: int | None,
+        ordered: bool,
+        return_exceptions: bool,
+        priority: int,
+    ) -> MapIterator[_T]: ...
+    def _resize(self, max_workers: int) -> None: ...
+    def _close(self, cancel_futures: bool) -> None: ...
+    def _kill(self, politely: bool) -> None: ...
+    def _wait_ended(self, timeout: float | None = None) -> bool: ...
+    @property
+    def _max_workers(self) -> int: ...
+    @property
+    def _shutdown(self) -> bool: ...
+    _broken: Any
+    def _pids(self) -> list[int]: ...
+    def _stats(self) -> dict[str, int]: ...
 
 @final
 class Seat:
@@ -601,6 +669,16 @@ def wait(
     fs: Iterable[_F], timeout: float | None = None, return_when: str = "ALL_COMPLETED"
 ) -> tuple[set[_F], set[_F]]: ...
 def bind(namespace: ModuleType, /) -> None: ...
+def bind_processes(broken_process_pool: type[BaseException], worker_died: type[BaseException], /) -> None: ...
+def serve(
+    channel: int,
+    bell: int,
+    arguments: int,
+    results: int,
+    prepare: Callable[[], object],
+    run_coroutine: Callable[[Coroutine[Any, Any, object]], object],
+    /,
+) -> None: ...
 def bind_queues(namespace: ModuleType, /) -> None: ...
 def die_with_parent(parent: int, /) -> bool: ...
 def heap_push(heap: list[Any], item: object, /) -> None: ...

@@ -1,8 +1,7 @@
 """Everything that `concurrent.futures` exports, on Raddle's threads.
 
 `from raddle.futures import ThreadPoolExecutor` in place of `from concurrent.futures import ThreadPoolExecutor` is the
-whole migration. `ProcessPoolExecutor`, and `InterpreterPoolExecutor` where the interpreter has it, are the stdlib's
-own.
+whole migration. `InterpreterPoolExecutor`, where the interpreter has it, is the stdlib's own.
 """
 
 import concurrent.futures as _stdlib
@@ -26,7 +25,7 @@ from raddle._internal.stats import ExecutorStats
 from raddle._internal.waiting import as_completed, wait
 
 if TYPE_CHECKING:
-    from concurrent.futures import ProcessPoolExecutor
+    from raddle._internal.processes.executor import ProcessPoolExecutor
 
     if sys.version_info >= (3, 14):
         from concurrent.futures import InterpreterPoolExecutor
@@ -57,7 +56,12 @@ else:
     __all__ += [name for name in _LAZY if name not in __all__]
 
     def __getattr__(name: str) -> object:
-        """Import the stdlib's other executors when they are asked for, as the stdlib does."""
+        """Import the other executors when they are asked for, as the stdlib does."""
+        if name == "ProcessPoolExecutor":
+            from raddle._internal.processes.executor import ProcessPoolExecutor
+
+            globals()[name] = ProcessPoolExecutor
+            return ProcessPoolExecutor
         if name in _LAZY:
             value = getattr(_stdlib, name)
             globals()[name] = value

@@ -36,6 +36,24 @@ impl Context {
     }
 }
 
+/// A copy of what the calling thread sees now; None when there are no variables.
+pub(crate) fn copy_of_current(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
+    let context = ffi::copy_current_context(py)?;
+    Ok(if context.len()? == 0 { None } else { Some(context) })
+}
+
+/// Runs `body` in a context that came from elsewhere, or in a blank one.
+pub(crate) fn in_loaded<R>(
+    py: Python<'_>,
+    context: Option<&Bound<'_, PyAny>>,
+    body: impl FnOnce() -> R,
+) -> PyResult<R> {
+    match context {
+        Some(context) => ffi::in_context(context, body),
+        None => in_blank(py, body),
+    }
+}
+
 /// The worker ends: its blank context goes while the interpreter is there, not with the thread's other locals. (A reference
 /// that is dropped without the interpreter is left in a common pool, whose lock a fork may catch.)
 pub(crate) fn forget_blank() {

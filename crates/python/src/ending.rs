@@ -2,6 +2,8 @@
 
 use crate::interpreter::sleep;
 use crate::job;
+use crate::process::client::PythonClient;
+use crate::process::pool::cancel_all;
 use crate::runtime::PythonRuntime;
 use pyo3::prelude::*;
 use raddle_pool::Pool;
@@ -22,6 +24,8 @@ static POOLS: LazyLock<ForkCell<Registry>> = LazyLock::new(|| ForkCell::new(Mute
 
 pub(crate) fn prepare() {
     LazyLock::force(&POOLS);
+    LazyLock::force(&PROCESS_POOLS);
+    raddle_process::supervisor::prepare();
 }
 
 fn pools() -> &'static Registry {
@@ -37,6 +41,23 @@ pub(crate) fn register(pool: &Arc<Pool<PythonRuntime>>) {
     pools.push(Arc::downgrade(pool));
 }
 
+type Processes = Mutex<Vec<Weak<raddle_process::Pool<PythonClient>>>>;
+
+static PROCESS_POOLS: LazyLock<ForkCell<Processes>> = LazyLock::new(|| ForkCell::new(Mutex::new(Vec::new())));
+
+fn process_pools() -> &'static Processes {
+    PROCESS_POOLS.get(|| Mutex::new(Vec::new()))
+}
+
+/// Remembers a pool of processes until the interpreter ends.
+pub(crate) fn register_processes(pool: &Arc<raddle_process::Pool<PythonClient>>) {
+    let mut pools = process_pools().lock();
+    if pools.len() == pools.capacity() {
+        pools.retain(|pool| pool.strong_count() > 0);
+    }
+    pools.push(Arc::downgrade(pool));
+}
+
 /// Ends every pool of the process: waits for their tasks, or cancels what has not begun and waits for nothing.
 ///
 /// Arguments: `cancel`, whether the program is being interrupted.
@@ -45,7 +66,19 @@ pub(crate) fn register(pool: &Arc<Pool<PythonRuntime>>) {
 pub(crate) fn finish_pools(py: Python<'_>, cancel: bool) -> PyResult<()> {
     GATE_CLOSED.store(true, Ordering::Release);
     let live: Vec<_> = pools().lock().iter().filter_map(Weak::upgrade).collect();
+    let processes: Vec<_> = process_pools().lock().iter().filter_map(Weak::upgrade).collect();
     if !cancel {
+        processes.iter().for_each(raddle_process::Pool::drain);
+        let waited = processes.iter().try_for_each(|pool| {
+            sleep(py, None, |until| pool.wait_ended(until)).map(|_| pool.client().sweep(py))
+        });
+        if waited.is_err() {
+            for pool in &processes {
+                pool.kill_workers(false);
+            }
+            cancel_each(py, &live);
+            return waited;
+        }
         live.iter().for_each(Pool::drain);
         let waited =
             live.iter().try_for_each(|pool| sleep(py, None, |until| pool.wait_ended(until)).map(drop));
@@ -54,6 +87,10 @@ pub(crate) fn finish_pools(py: Python<'_>, cancel: bool) -> PyResult<()> {
         }
         cancel_each(py, &live);
         return waited;
+    }
+    for pool in &processes {
+        cancel_all(py, pool);
+        pool.kill_workers(false);
     }
     cancel_each(py, &live);
     Ok(())

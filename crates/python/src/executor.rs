@@ -7,7 +7,7 @@ use crate::future::Future;
 use crate::interpreter::{self, as_future, error, names};
 use crate::job::{self, Call, Job};
 use crate::managed::{Dependency, Managed, StdlibDependency, shelve};
-use crate::mapping::{MapIterator, MapOptions};
+use crate::mapping::{Executor, MapIterator, MapOptions};
 use crate::observer::Observer;
 use crate::options::TaskOptions;
 use crate::runtime::PythonRuntime;
@@ -151,7 +151,7 @@ impl ThreadPool {
 }
 
 /// What a callable that is no Python function is called, or else its type.
-fn name_of<'py>(callable: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+pub(crate) fn name_of<'py>(callable: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
     let own = callable.getattr("__qualname__").ok();
     let own = own.filter(PyAnyMethods::is_instance_of::<PyString>);
     own.or_else(|| callable.get_type().qualname().ok().map(Bound::into_any))
@@ -251,7 +251,7 @@ impl ThreadPool {
     #[expect(clippy::too_many_arguments, reason = "one for each option of map")]
     fn _map(
         slf: &Bound<'_, Self>,
-        r#fn: Py<PyAny>,
+        r#fn: &Bound<'_, PyAny>,
         items: &Bound<'_, PyIterator>,
         submit: Option<Py<PyAny>>,
         spread: bool,
@@ -265,7 +265,7 @@ impl ThreadPool {
         let buffersize = buffersize.or(slf.get().native()?.max_pending).map(|limit| limit as u64);
         let options =
             MapOptions { submit, timeout, turn, buffersize, ordered, return_exceptions, spread, priority };
-        MapIterator::start(slf, r#fn, items, options)
+        MapIterator::start(&Executor::Threads(slf), r#fn, items, options)
     }
 
     /// Changes how many tasks may run at once.

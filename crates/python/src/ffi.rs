@@ -1,6 +1,7 @@
 //! The unsafe corner: what the binding library has no safe call for.
 #![allow(unsafe_code, reason = "calls into CPython's C interface; each block carries its argument")]
 
+pub(crate) mod buffer;
 mod guarded;
 mod once_box;
 pub(crate) mod short_cut;
@@ -384,4 +385,40 @@ pub(crate) fn compare_strings(
         return None;
     }
     Some(order.cmp(&0))
+}
+
+/// Whether the callable is one whose identity says all about it: a Python function, a class, or a function of a native module.
+/// (Of a bound method there is a new one each time, and what it is bound to changes.)
+pub(crate) fn is_constant_callable(callable: &Bound<'_, PyAny>) -> bool {
+    let pointer = callable.as_ptr();
+    // SAFETY: a live object; the second look is at a builtin function, whose self is borrowed and may be null.
+    unsafe {
+        if ffi::PyFunction_Check(pointer) != 0 || ffi::PyType_Check(pointer) != 0 {
+            return true;
+        }
+        if ffi::PyCFunction_CheckExact(pointer) == 0 {
+            return false;
+        }
+        let owner = ffi::PyCFunction_GetSelf(pointer);
+        owner.is_null() || ffi::PyModule_Check(owner) != 0
+    }
+}
+
+/// Whether the object is what a coroutine function returns.
+pub(crate) fn is_coroutine(object: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: a live object, whose type is compared.
+    unsafe { ffi::PyCoro_CheckExact(object.as_ptr()) != 0 }
+}
+
+/// Takes over a file descriptor that Python code hands in.
+pub(crate) fn take_fd(fd: i32) -> std::os::fd::OwnedFd {
+    use std::os::fd::FromRawFd;
+    // SAFETY: the caller's word that it is open and nobody else closes it.
+    unsafe { std::os::fd::OwnedFd::from_raw_fd(fd) }
+}
+
+/// Another descriptor of the file that Python code has open under this one.
+pub(crate) fn duplicate_fd(fd: i32) -> std::io::Result<std::os::fd::OwnedFd> {
+    // SAFETY: the caller's word that it is open for the length of this call.
+    unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) }.try_clone_to_owned()
 }

@@ -16,6 +16,7 @@ use crate::ffi::{self, CallResult};
 use crate::interpreter::{deadline, error, names};
 use crate::observer::{Observer, call_back};
 use crate::outcome;
+use crate::sent::{Home, Outcome, Sent};
 use crate::views::Views;
 use crate::worker::Worker;
 use pyo3::exceptions::{PyBaseException, PyRuntimeError, PyTypeError, PyValueError};
@@ -26,14 +27,14 @@ use raddle_sync::{Moment, Owner};
 use raddle_sys::fork;
 use raddle_task::completion::{Cancel, Completion, State};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{LazyLock, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The native half of `raddle.futures.Future`: state, outcome, observers. Safe across threads.
 #[pyclass(subclass, frozen, name = "Future", module = "raddle._raddle")]
 #[derive(Default)]
 pub(crate) struct Future {
-    core: Completion<CallResult, Observer>,
+    core: Completion<Outcome, Observer>,
     /// The process that will run it, as a fork epoch; 0 for a future that was made by hand.
     epoch: AtomicU32,
     /// A name, or the code object or callable that has one.
@@ -45,6 +46,8 @@ pub(crate) struct Future {
     worker: ffi::OnceRef,
     /// The thread that runs the task, as an [`Owner`]'s number; 0 when nobody does, or somebody else could end it.
     runner: AtomicU64,
+    /// Where the task runs, if that is not a thread of this process.
+    home: OnceLock<Home>,
     pub(crate) views: OnceLock<Views>,
     /// The garbage collector does not see it yet.
     untracked: AtomicBool,
@@ -67,6 +70,18 @@ enum Look {
     Returned(Py<PyAny>),
     Raised(Py<PyBaseException>),
 }
+
+impl From<CallResult> for Look {
+    fn from(result: CallResult) -> Self {
+        match result {
+            Ok(value) => Self::Returned(value),
+            Err(exception) => Self::Raised(exception),
+        }
+    }
+}
+
+/// Somebody is to be told of the end of a future, which needs the interpreter.
+pub(crate) struct Told(Vec<Observer>);
 
 impl Future {
     /// A future for a task of this process.
@@ -131,13 +146,69 @@ impl Future {
         if outcome.as_ref().map_or(true, |value| ffi::may_be_in_a_cycle(value.bind(slf.py()))) {
             Self::track(slf);
         }
-        let observers = slf.get().core.complete(outcome)?;
+        let observers = slf.get().core.complete(Outcome::Here(outcome)).map_err(|outcome| match outcome {
+            Outcome::Here(result) => result,
+            Outcome::Sent(_) => unreachable!("it comes back as it was handed over"),
+        })?;
         let told = !observers.is_empty() || slf.get().views.get().is_some();
+        slf.get().stir();
+        Self::tell(slf, Told(observers), failed);
+        Ok(told)
+    }
+
+    /// Tells everybody how it has ended.
+    pub(crate) fn tell(slf: &Bound<'_, Self>, told: Told, failed: bool) {
         Views::tell(slf, if failed { "add_exception" } else { "add_result" });
-        for observer in observers {
+        for observer in told.0 {
             observer.tell(slf);
         }
-        Ok(told)
+    }
+
+    /// Ends the future with an outcome from elsewhere. Needs no interpreter, but whom it returns is to be told with one.
+    pub(crate) fn arrive(&self, sent: Arc<dyn Sent>, begun: Moment, ended: Moment) -> Option<Told> {
+        self.start.store(begun.as_nanos(), Ordering::Relaxed);
+        self.duration.store(ended.as_nanos().saturating_sub(begun.as_nanos()), Ordering::Relaxed);
+        let observers = self.core.complete(Outcome::Sent(sent)).ok()?;
+        (!observers.is_empty() || self.views.get().is_some()).then_some(Told(observers))
+    }
+
+    /// It has been handed to a worker elsewhere; false when it was cancelled. Needs no interpreter.
+    pub(crate) fn hand_out(&self) -> bool {
+        self.core.start()
+    }
+
+    /// The task runs elsewhere. Called once, by whoever has made the future.
+    pub(crate) fn set_home(&self, home: Home) {
+        let _ = self.home.set(home);
+    }
+
+    /// Whoever waits for what arrives from elsewhere looks again.
+    fn stir(&self) {
+        if let Some(home) = self.home.get() {
+            home.place.stir();
+        }
+    }
+
+    /// Makes objects of an outcome that has not been opened yet.
+    fn open(slf: &Bound<'_, Self>, sent: &Arc<dyn Sent>) -> Look {
+        let py = slf.py();
+        let this = slf.get();
+        this.worker.set(PyString::new(py, sent.worker()).into_any().unbind());
+        let opened = sent.open(py);
+        if opened.as_ref().map_or(true, |value| ffi::may_be_in_a_cycle(value.bind(py))) {
+            Self::track(slf);
+        }
+        let kept = match &opened {
+            Ok(value) => Ok(value.clone_ref(py)),
+            Err(exception) => Err(exception.clone_ref(py)),
+        };
+        let mut place = Some(Outcome::Here(kept));
+        // Another thread may have been quicker; then what it found holds for this one too.
+        let stale = this.core.revise(|outcome| match outcome {
+            Outcome::Sent(_) => place.take().map(|kept| std::mem::replace(outcome, kept)),
+            Outcome::Here(_) => None,
+        });
+        if stale.flatten().is_some() { opened.into() } else { Self::look(slf) }
     }
 
     /// The executor meets a cancelled future: those learn of it who wait for futures of executors.
@@ -156,8 +227,16 @@ impl Future {
         if this.is_orphan() {
             return false;
         }
+        if this.core.state() == State::Running
+            && let Some(home) = this.home.get()
+            && home.place.recall(home.number)
+        {
+            // Handed out and not begun: nobody else brings it back now.
+            let _ = this.core.requeue();
+        }
         match this.core.cancel(Observer::is_patient) {
             Cancel::Now(observers) => {
+                this.stir();
                 Views::notify(slf, |_| {});
                 for observer in observers {
                     observer.tell(slf);
@@ -171,6 +250,15 @@ impl Future {
             Cancel::Before => true,
             Cancel::TooLate => false,
         }
+    }
+
+    /// Nobody wants it any more: it is cancelled, or killed where that is possible.
+    fn abandon(slf: &Bound<'_, Self>) -> bool {
+        if Self::try_cancel(slf) {
+            return true;
+        }
+        let home = slf.get().home.get().filter(|_| !slf.get().is_done());
+        home.is_some_and(|home| home.place.terminate(home.number))
     }
 
     /// Whether it goes back to the queue for another attempt.
@@ -217,12 +305,13 @@ impl Future {
 
     /// Done, with an exception; a cancelled future has not failed.
     pub(crate) fn has_failed(&self) -> bool {
-        self.is_orphan() || self.core.with_outcome(Result::is_err).unwrap_or(false)
+        self.is_orphan() || self.core.with_outcome(Outcome::failed).unwrap_or(false)
     }
 
     /// Why what depends on it can't run: its exception, or a `CancelledError`.
-    pub(crate) fn failure(&self, py: Python<'_>) -> Option<Py<PyBaseException>> {
-        match self.look(py) {
+    pub(crate) fn failure(slf: &Bound<'_, Self>) -> Option<Py<PyBaseException>> {
+        let py = slf.py();
+        match Self::look(slf) {
             Look::Raised(exception) => Some(exception),
             Look::Cancelled => {
                 Some(error(py, &names(py).cancelled_error, "the task was cancelled").into_value(py))
@@ -231,19 +320,26 @@ impl Future {
         }
     }
 
-    fn look(&self, py: Python<'_>) -> Look {
-        if self.is_orphan() {
-            return Look::Raised(self.orphan_error(py).into_value(py));
+    fn look(slf: &Bound<'_, Self>) -> Look {
+        let py = slf.py();
+        let this = slf.get();
+        if this.is_orphan() {
+            return Look::Raised(this.orphan_error(py).into_value(py));
         }
-        match self.core.state() {
+        match this.core.state() {
             State::Pending | State::Running => Look::Open,
             State::Cancelled | State::CancelledAcknowledged => Look::Cancelled,
             State::Finished => {
-                let outcome = self.core.with_outcome(|outcome| match outcome {
-                    Ok(value) => Look::Returned(value.clone_ref(py)),
-                    Err(exception) => Look::Raised(exception.clone_ref(py)),
+                let found = this.core.with_outcome(|outcome| match outcome {
+                    Outcome::Here(Ok(value)) => Ok(Look::Returned(value.clone_ref(py))),
+                    Outcome::Here(Err(exception)) => Ok(Look::Raised(exception.clone_ref(py))),
+                    Outcome::Sent(sent) => Err(Arc::clone(sent)),
                 });
-                outcome.unwrap_or_else(|| Look::Returned(py.None()))
+                match found {
+                    Some(Ok(look)) => look,
+                    Some(Err(sent)) => Self::open(slf, &sent),
+                    None => Look::Returned(py.None()),
+                }
             }
         }
     }
@@ -252,20 +348,27 @@ impl Future {
     fn wait(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<Look> {
         let py = slf.py();
         let this = slf.get();
-        if let open @ (Look::Cancelled | Look::Returned(_) | Look::Raised(_)) = this.look(py) {
+        if let open @ (Look::Cancelled | Look::Returned(_) | Look::Raised(_)) = Self::look(slf) {
             return Ok(open);
         }
         let deadline = deadline(timeout)?;
         if let Some(sleeper) = this.core.sleeper() {
-            let woken = outcome::sleep(slf, deadline, |until| sleeper.sleep(until));
+            let home = this.home.get();
+            let woken = outcome::sleep(slf, deadline, |until| {
+                let driven = home.and_then(|home| home.place.drive(&|| this.core.state().is_done(), until));
+                driven.unwrap_or_else(|| sleeper.sleep(until))
+            });
+            if let Some(home) = home {
+                home.place.sweep(py);
+            }
             if sleeper.leave() {
-                Self::try_cancel(slf);
+                Self::abandon(slf);
             }
             if !woken? {
                 return Err(error(py, &names(py).timeout_error, ""));
             }
         }
-        Ok(this.look(py))
+        Ok(Self::look(slf))
     }
 
     fn views(&self, py: Python<'_>) -> PyResult<&Views> {
@@ -316,6 +419,14 @@ impl Future {
         Self::try_cancel(slf)
     }
 
+    /// Cancels the task if it has not begun, or kills the worker process that runs it. Returns whether it does.
+    ///
+    /// Another worker takes the place of one that is killed, and the task fails with `WorkerDied`. A task that a thread
+    /// runs can't be ended.
+    fn terminate(slf: &Bound<'_, Self>) -> bool {
+        Self::abandon(slf)
+    }
+
     /// Whether the task was cancelled.
     fn cancelled(&self) -> bool {
         self.core.state().is_cancelled()
@@ -323,7 +434,8 @@ impl Future {
 
     /// Whether a worker runs the task now.
     fn running(&self) -> bool {
-        self.core.state() == State::Running && !self.is_orphan()
+        let handed = self.core.state() == State::Running && !self.is_orphan();
+        handed && self.home.get().is_none_or(|home| home.place.has_begun(home.number))
     }
 
     /// Whether there is an outcome, or never will be.
@@ -390,7 +502,7 @@ impl Future {
     /// It no longer does; when it was `cancelled` and nobody else waits, the task is cancelled.
     fn _remove_awaiter(slf: &Bound<'_, Self>, cancelled: bool) {
         if slf.get().core.remove_awaiter(cancelled) {
-            Self::try_cancel(slf);
+            Self::abandon(slf);
         }
     }
 
@@ -503,32 +615,32 @@ impl Future {
     }
 
     #[getter]
-    fn _result(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.core.with_outcome(|outcome| outcome.as_ref().ok().map(|value| value.clone_ref(py))).flatten()
+    fn _result(slf: &Bound<'_, Self>) -> Option<Py<PyAny>> {
+        if let Look::Returned(value) = Self::look(slf) { Some(value) } else { None }
     }
 
     #[setter(_result)]
     fn force_result(&self, result: Option<Py<PyAny>>) {
         if let Some(result) = result {
-            drop(self.core.force(None, Some(Ok(result))));
+            drop(self.core.force(None, Some(Outcome::Here(Ok(result)))));
         }
     }
 
     #[getter]
-    fn _exception(&self, py: Python<'_>) -> Option<Py<PyBaseException>> {
-        self.core.with_outcome(|outcome| outcome.as_ref().err().map(|error| error.clone_ref(py))).flatten()
+    fn _exception(slf: &Bound<'_, Self>) -> Option<Py<PyBaseException>> {
+        if let Look::Raised(exception) = Self::look(slf) { Some(exception) } else { None }
     }
 
     #[setter(_exception)]
     fn force_exception(&self, exception: Option<Py<PyBaseException>>) {
         if let Some(exception) = exception {
-            drop(self.core.force(None, Some(Err(exception))));
+            drop(self.core.force(None, Some(Outcome::Here(Err(exception)))));
         }
     }
 
     /// `(done, cancelled, result, exception)` in one look, for `CPython` 3.15's asyncio.
-    fn _get_snapshot(&self, py: Python<'_>) -> (bool, bool, Option<Py<PyAny>>, Option<Py<PyBaseException>>) {
-        match self.look(py) {
+    fn _get_snapshot(slf: &Bound<'_, Self>) -> (bool, bool, Option<Py<PyAny>>, Option<Py<PyBaseException>>) {
+        match Self::look(slf) {
             Look::Open => (false, false, None, None),
             Look::Cancelled => (true, true, None, None),
             Look::Returned(value) => (true, false, Some(value), None),
@@ -558,7 +670,7 @@ impl Future {
             "CANCELLED_AND_NOTIFIED" => "cancelled".to_owned(),
             other => other.to_lowercase(),
         };
-        let ending = match this.look(py) {
+        let ending = match Self::look(slf) {
             Look::Returned(value) => format!(" returned {}", value.bind(py).get_type().name()?),
             Look::Raised(exception) => format!(" raised {}", exception.bind(py).get_type().name()?),
             Look::Open | Look::Cancelled => String::new(),
@@ -571,9 +683,9 @@ impl Future {
         self.core.try_inspect(|outcome, observers| {
             visited = (|| {
                 match outcome {
-                    Some(Ok(value)) => visit.call(value)?,
-                    Some(Err(exception)) => visit.call(exception)?,
-                    None => {}
+                    Some(Outcome::Here(Ok(value))) => visit.call(value)?,
+                    Some(Outcome::Here(Err(exception))) => visit.call(exception)?,
+                    Some(Outcome::Sent(_)) | None => {}
                 }
                 observers.iter().try_for_each(|observer| observer.traverse(visit))
             })();

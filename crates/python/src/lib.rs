@@ -17,13 +17,14 @@
 //! | [`options`] | a task's options in native form |
 //! | [`job`] | what a worker runs: plain calls, tasks with options, turns of a map |
 //! | [`managed`] | tasks with options: timeout, retries, dependencies |
+//! | [`sent`] | outcomes from elsewhere, as bytes until somebody asks |
 //! | [`context`] | the context variables that travel into a task |
 //! | [`worker`] | one worker's own: name, clock, deadline |
 //! | [`mapping`] | the iterator behind `map` |
 //! | [`turns`] | a map without futures: workers take turns at its items |
 //! | [`item_tasks`] | a map whose items are tasks with a future each |
 //! | [`collect`] | `wait` and `as_completed` |
-//! | [`process`] | worker processes |
+//! | [`process`] | worker processes: the parent's pool, the loop of a worker |
 //! | [`queue`] | queues |
 //! | [`threading`] | locks and what else threads and coroutines wait for |
 
@@ -44,6 +45,7 @@ mod outcome;
 mod process;
 mod queue;
 mod runtime;
+mod sent;
 mod threading;
 mod turns;
 mod views;
@@ -68,6 +70,14 @@ mod extension {
     use super::mapping::MapIterator;
     #[pymodule_export]
     use super::options::TaskOptions;
+    #[pymodule_export]
+    use super::process::deaths::bind_processes;
+    #[pymodule_export]
+    use super::process::pool::ProcessPool;
+    #[pymodule_export]
+    use super::process::serve::serve;
+    #[pymodule_export]
+    use super::process::spec::LaunchSpec;
     #[pymodule_export]
     use super::process::zygote::die_with_parent;
     #[pymodule_export]

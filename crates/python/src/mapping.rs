@@ -1,4 +1,4 @@
-//! The iterator behind `ThreadPoolExecutor.map`: reads the input, hands out the results.
+//! The iterator behind an executor's `map`: reads the input, hands out the results.
 //!
 //! Whatever a signal handler raises while it waits leaves everything as it is: the next call goes on where this one was.
 
@@ -7,12 +7,14 @@ use crate::executor::ThreadPool;
 use crate::ffi;
 use crate::interpreter::{self, deadline, error, names};
 use crate::item_tasks::ItemTasks;
+use crate::process::batches::{BatchOptions, Batches};
+use crate::process::pool::ProcessPool;
 use crate::turns::{ItemOutcome, Turns};
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
-use raddle_sync::{Moment, Mutex, WaitWord};
+use raddle_sync::{Moment, Mutex, WaitWord, Wake};
 use raddle_sys::fork;
 use raddle_task::map::{Map, Order, Take};
 use std::sync::Arc;
@@ -23,6 +25,22 @@ use std::time::Duration;
 enum Work {
     Turns(Arc<Turns>),
     Tasks(Arc<ItemTasks>),
+    Batches(Arc<Batches>),
+}
+
+/// An executor that a map is to run on.
+pub(crate) enum Executor<'a, 'py> {
+    Threads(&'a Bound<'py, ThreadPool>),
+    Processes(&'a Bound<'py, ProcessPool>),
+}
+
+impl Executor<'_, '_> {
+    fn to_any(&self) -> Py<PyAny> {
+        match self {
+            Self::Threads(executor) => executor.as_any().clone().unbind(),
+            Self::Processes(executor) => executor.as_any().clone().unbind(),
+        }
+    }
 }
 
 impl Work {
@@ -30,6 +48,7 @@ impl Work {
         match self {
             Self::Turns(turns) => &turns.map,
             Self::Tasks(tasks) => &tasks.map,
+            Self::Batches(batches) => &batches.map,
         }
     }
 
@@ -37,6 +56,7 @@ impl Work {
         match self {
             Self::Turns(turns) => &turns.function,
             Self::Tasks(tasks) => &tasks.function,
+            Self::Batches(batches) => &batches.function,
         }
     }
 
@@ -45,14 +65,32 @@ impl Work {
         match self {
             Self::Turns(turns) => Arc::strong_count(turns) == 1,
             Self::Tasks(tasks) => Arc::strong_count(tasks) == 1,
+            Self::Batches(batches) => Arc::strong_count(batches) == 1,
         }
     }
 
     /// No further item is begun; results that nobody took are dropped.
     fn close(&self, py: Python<'_>) {
-        drop(self.map().close());
-        if let Self::Tasks(tasks) = self {
-            tasks.cancel(py);
+        match self {
+            Self::Turns(turns) => drop(turns.map.close()),
+            Self::Tasks(tasks) => {
+                drop(tasks.map.close());
+                tasks.cancel(py);
+            }
+            Self::Batches(batches) => batches.close(),
+        }
+    }
+
+    /// Publishes what has come and nobody has looked at; returns whether there was anything.
+    fn unpack(&self, py: Python<'_>) -> bool {
+        if let Self::Batches(batches) = self { batches.unpack(py) } else { false }
+    }
+
+    /// Sleeps until a result may have come since `seen`.
+    fn sleep(&self, seen: u32, until: Option<Moment>) -> Wake {
+        match self {
+            Self::Batches(batches) => batches.sleep(seen, until),
+            _ => self.map().sleep(seen, until),
         }
     }
 }
@@ -60,7 +98,8 @@ impl Work {
 /// Where further items come from.
 struct Source {
     iterator: Py<PyIterator>,
-    executor: Py<ThreadPool>,
+    /// What is kept alive while it has work to do.
+    executor: Py<PyAny>,
     /// What schedules an item that is a task of its own.
     submit: Option<Py<PyAny>>,
     /// An item that has been read and could not be submitted yet.
@@ -100,8 +139,10 @@ impl Source {
         let refused = match (work, &self.submit) {
             (Work::Tasks(tasks), Some(submit)) => tasks.feed(submit.bind(py), item.cast::<PyTuple>()?).err(),
             (Work::Turns(turns), _) => {
-                return turns.feed(py, self.executor.get(), item.unbind()).map(|()| Step::Fed);
+                let executor = self.executor.bind(py).cast::<ThreadPool>()?;
+                return turns.feed(py, executor.get(), item.unbind()).map(|()| Step::Fed);
             }
+            (Work::Batches(batches), _) => return batches.feed(py, item.unbind()).map(|()| Step::Fed),
             (Work::Tasks(_), None) => unreachable!("tasks come with what submits them"),
         };
         let Some(refused) = refused else { return Ok(Step::Fed) };
@@ -192,24 +233,34 @@ pub(crate) struct MapOptions {
 impl MapIterator {
     /// Starts a map: reads the whole input, or the first `buffersize` items.
     pub(crate) fn start(
-        executor: &Bound<'_, ThreadPool>,
-        function: Py<PyAny>,
+        executor: &Executor<'_, '_>,
+        function: &Bound<'_, PyAny>,
         items: &Bound<'_, PyIterator>,
         options: MapOptions,
     ) -> PyResult<Self> {
-        let py = executor.py();
+        let py = function.py();
         let map = Map::new(if options.ordered { Order::Input } else { Order::Completion });
-        let work = if options.submit.is_some() {
-            Work::Tasks(Arc::new(ItemTasks::new(map, function)))
-        } else {
-            executor.get().check_open(py)?;
-            let MapOptions { spread, turn, priority, .. } = options;
-            let context = Context::capture(py)?;
-            Work::Turns(Arc::new(Turns { map, function, context, spread, turn, priority }))
+        let MapOptions { spread, turn, priority, buffersize, .. } = options;
+        let work = match executor {
+            _ if options.submit.is_some() => {
+                Work::Tasks(Arc::new(ItemTasks::new(map, function.clone().unbind())))
+            }
+            Executor::Threads(pool) => {
+                pool.get().check_open(py)?;
+                let function = function.clone().unbind();
+                let context = Context::capture(py)?;
+                Work::Turns(Arc::new(Turns { map, function, context, spread, turn, priority }))
+            }
+            Executor::Processes(pool) => {
+                let (share, workers) = pool.get().share()?;
+                share.check_open(py)?;
+                let options = BatchOptions { spread, size: turn, buffersize, priority, workers };
+                Work::Batches(Batches::new(map, function, share, &options)?)
+            }
         };
         let source = Source {
             iterator: items.clone().unbind(),
-            executor: executor.clone().unbind(),
+            executor: executor.to_any(),
             submit: options.submit,
             held: None,
             error: None,
@@ -268,6 +319,9 @@ impl MapIterator {
         let left = match &step {
             Ok(Step::End) => {
                 drop(source);
+                if let Work::Batches(batches) = &self.work {
+                    batches.finish(py);
+                }
                 Input::Exhausted
             }
             _ => Input::More(source),
@@ -359,8 +413,10 @@ impl MapIterator {
             match self.work.map().take() {
                 Take::Ready(outcome) => return self.deliver(py, outcome).map(Some),
                 Take::Wait(seen) => {
-                    let map = self.work.map();
-                    if !interpreter::sleep(py, self.deadline, |until| map.sleep(seen, until))? {
+                    if self.work.unpack(py) {
+                        continue;
+                    }
+                    if !interpreter::sleep(py, self.deadline, |until| self.work.sleep(seen, until))? {
                         return Err(self.time_out(py));
                     }
                 }

@@ -45,7 +45,7 @@ impl Observer {
         match self {
             Self::Callback(callback) => call_back(callback.bind(py), future),
             Self::Collector(collector, index) => collector.arrive(index, future.get().has_failed()),
-            Self::Dependency(dependency) => dependency.arrive(future.as_any(), future.get().failure(py)),
+            Self::Dependency(dependency) => dependency.arrive(future.as_any(), Future::failure(future)),
             Self::Shelf(pool, ticket) => {
                 if let Some(pool) = pool.upgrade().filter(|pool| pool.is_ours())
                     && pool.runtime().deferred.take(ticket).is_some()

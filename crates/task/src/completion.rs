@@ -208,6 +208,11 @@ impl<T, W> Completion<T, W> {
         self.cell.lock().outcome.as_ref().map(read)
     }
 
+    /// Changes the outcome in place, under the lock: `change` must be short and call nothing foreign. None unless finished.
+    pub fn revise<R>(&self, change: impl FnOnce(&mut T) -> R) -> Option<R> {
+        self.cell.lock().outcome.as_mut().map(change)
+    }
+
     /// Looks at outcome and observers if nobody holds the lock, for a garbage collector's traversal.
     pub fn try_inspect(&self, look: impl FnOnce(Option<&T>, &[W])) {
         if let Some(cell) = self.cell.try_lock() {

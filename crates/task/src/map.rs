@@ -150,6 +150,57 @@ impl<I, O> Map<I, O> {
         self.advance(finished, true)
     }
 
+    /// Claims up to `most` items that follow each other: the index of the first one, and the items. None while none is
+    /// pending.
+    pub fn claim_many(&self, most: usize) -> Option<(u64, Vec<I>)> {
+        let mut inner = self.inner.lock();
+        let count = most.min(inner.pending.len());
+        if inner.closed || count == 0 {
+            return None;
+        }
+        let first = inner.next;
+        inner.next += count as u64;
+        Some((first, inner.pending.drain(..count).collect()))
+    }
+
+    /// Publishes the results of items that follow each other. The iterator must be short work, it runs under the lock.
+    pub fn publish_many(&self, first: u64, outcomes: impl Iterator<Item = O>) {
+        let mut inner = self.inner.lock();
+        if inner.closed {
+            // What nobody will take is dropped without the lock.
+            drop(inner);
+            drop(outcomes.collect::<Vec<_>>());
+            return;
+        }
+        let mut wakes = false;
+        for (index, outcome) in (first..).zip(outcomes) {
+            wakes |= inner.settle(self.order, index, outcome) == 0;
+        }
+        let wakes = wakes && std::mem::take(&mut inner.consumer_waits);
+        drop(inner);
+        if wakes {
+            self.ring();
+        }
+    }
+
+    /// How many items nobody has claimed.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.inner.lock().pending.len()
+    }
+
+    /// Whether the iteration is over.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.inner.lock().closed
+    }
+
+    /// Whether somebody has rung since [`Take::Wait`] told `seen`.
+    #[must_use]
+    pub fn has_news(&self, seen: u32) -> bool {
+        self.arrivals.load() != seen
+    }
+
     /// Publishes the result of the item claimed before, if any.
     pub fn publish(&self, finished: Option<(u64, O)>) {
         self.advance(finished, false);
@@ -265,7 +316,8 @@ impl<I, O> Map<I, O> {
         self.inner.lock().progress
     }
 
-    fn ring(&self) {
+    /// Has the consumer look again.
+    pub fn ring(&self) {
         self.arrivals.fetch_add(1);
         self.arrivals.wake_all();
     }

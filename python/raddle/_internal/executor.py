@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from raddle import _raddle
 from raddle._internal import ending  # noqa: F401  (sees to the end of the interpreter)
+from raddle._internal.counts import check_count
 from raddle._internal.future import Future
 from raddle._internal.mapping import MapArguments, MapResults, start_map
 from raddle._internal.native_threads import capping
@@ -85,16 +86,16 @@ class ThreadPoolExecutor(_raddle.ThreadPool, concurrent.futures.ThreadPoolExecut
         """
         if max_workers is None:
             max_workers = _default_workers()
-        _check_count("max_workers", max_workers)
+        check_count("max_workers", max_workers)
         if initializer is not None and not callable(initializer):
             raise TypeError("initializer must be a callable")
         if max_pending is not None:
-            _check_count("max_pending", max_pending)
+            check_count("max_pending", max_pending)
         if on_full not in ("block", "raise"):
             raise ValueError(f"on_full must be 'block' or 'raise', not {on_full!r}")
         surroundings: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext
         if native_threads is not None:
-            _check_count("native_threads", native_threads)
+            check_count("native_threads", native_threads)
             surroundings = capping(native_threads)
         self._thread_name_prefix = thread_name_prefix or f"ThreadPoolExecutor-{next(_numbers)}"
         self._max_pending = max_pending
@@ -247,7 +248,7 @@ class ThreadPoolExecutor(_raddle.ThreadPool, concurrent.futures.ThreadPoolExecut
             ...     sorted(pool.map(abs, [-1, -2]))
             [1, 2]
         """
-        _check_count("max_workers", max_workers)
+        check_count("max_workers", max_workers)
         self._resize(max_workers)
 
     def stats(self) -> ExecutorStats:
@@ -355,10 +356,3 @@ class _WorkQueue:
 
 
 ThreadPoolExecutor.__module__ = "raddle.futures"
-
-
-def _check_count(name: str, count: int) -> None:
-    if isinstance(count, bool) or not isinstance(count, int):
-        raise TypeError(f"{name} must be a whole number, not {count!r}")
-    if count <= 0:
-        raise ValueError(f"{name} must be greater than 0")

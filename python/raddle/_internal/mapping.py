@@ -12,6 +12,7 @@ from raddle._internal.progress import with_progress
 
 if TYPE_CHECKING:
     from raddle._internal.executor import ThreadPoolExecutor
+    from raddle._internal.processes.executor import ProcessPoolExecutor
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -78,7 +79,7 @@ Submit = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], StdlibF
 
 
 def start_map(
-    executor: ThreadPoolExecutor,
+    executor: ThreadPoolExecutor | ProcessPoolExecutor,
     arguments: MapArguments,
     *,
     submit: Submit | None = None,

@@ -25,7 +25,7 @@ def test_everything_the_stdlib_exports_is_there(name: str) -> None:
     except (AttributeError, ImportError):
         pytest.skip("this interpreter was built without it")
     ours = getattr(raddle.futures, name)
-    if name in ("Future", "ThreadPoolExecutor"):
+    if name in ("Future", "ProcessPoolExecutor", "ThreadPoolExecutor"):
         assert issubclass(ours, theirs)
     elif name not in ("wait", "as_completed"):
         assert ours is theirs

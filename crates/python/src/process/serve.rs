@@ -1,0 +1,393 @@
+//! What a worker does all its life: it takes a message, does what it says, and replies.
+//!
+//! The interpreter is let go only while there is nothing to do. Whatever a task raises is its outcome, `SystemExit` and
+//! `KeyboardInterrupt` included, as in the stdlib.
+
+use crate::context::in_loaded;
+use crate::ffi::{self, CallResult};
+use crate::process::codec::{Codec, Pickled, corrupt};
+use pyo3::exceptions::{PyBaseException, PyException, PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+use raddle_process::Corrupt;
+use raddle_process::arena::{ALIGNMENT, Arena, Block, Gallery, View};
+use raddle_process::channel::{Bell, Header, LARGEST, Message, WorkerSide};
+use raddle_process::message::{self, Fields, Place, Reader};
+use raddle_process::parcel;
+use raddle_sync::Moment;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long one who waits for room in the arena relies on being told.
+const ROOM_NAP: Duration = Duration::from_millis(100);
+
+/// A worker at work.
+struct Worker {
+    side: WorkerSide,
+    arguments: Arc<Gallery>,
+    results: Arena,
+    /// Blocks of results in the parent's hands, by the number of the lease.
+    lent: HashMap<u16, Block>,
+    functions: HashMap<u64, CallResult>,
+    codec: Codec,
+    run_coroutine: Py<PyAny>,
+}
+
+/// Serves a pool of another process until it says that this one may leave.
+///
+/// Arguments: file descriptors of the channel, the bell, the arena of arguments and that of results, which are taken over;
+/// `prepare()`, run before the first task; `run_coroutine(coroutine)`, which returns its result.
+#[pyfunction]
+#[pyo3(signature = (channel, bell, arguments, results, prepare, run_coroutine, /))]
+pub(crate) fn serve(
+    py: Python<'_>,
+    channel: i32,
+    bell: i32,
+    arguments: i32,
+    results: i32,
+    prepare: &Bound<'_, PyAny>,
+    run_coroutine: Py<PyAny>,
+) -> PyResult<()> {
+    let [channel, bell, arguments, results] = [channel, bell, arguments, results].map(ffi::take_fd);
+    let mut worker = Worker {
+        side: WorkerSide::attach(channel, Bell::attach(bell)?)?,
+        arguments: Gallery::attach(arguments)?,
+        results: Arena::attach(results)?,
+        lent: HashMap::new(),
+        functions: HashMap::new(),
+        codec: Codec::new(py)?,
+        run_coroutine,
+    };
+    if let Err(error) = ffi::invoke(prepare, ()) {
+        let pickle = worker.short_error(py, &error)?;
+        return worker.say(py, message::BROKEN, 0, 0, &[&pickle]);
+    }
+    worker.say(py, message::READY, 0, 0, &[])?;
+    worker.work(py)
+}
+
+/// What a worker is to do, unpickled.
+struct Assignment<'py> {
+    /// None: it comes with the arguments.
+    function: Option<Bound<'py, PyAny>>,
+    content: Bound<'py, PyAny>,
+    context: Option<Bound<'py, PyAny>>,
+}
+
+/// Items of a map, run: their results, in whose place None stands for those that have none.
+struct Batch<'py> {
+    results: Bound<'py, PyList>,
+    failures: Vec<(usize, Py<PyBaseException>)>,
+}
+
+impl Worker {
+    fn work(&mut self, py: Python<'_>) -> PyResult<()> {
+        let mut body = Vec::new();
+        loop {
+            let Some(header) = self.side.next(&mut body) else {
+                let side = &self.side;
+                py.detach(|| side.sleep(None));
+                py.check_signals()?;
+                continue;
+            };
+            match header.kind {
+                message::DEFINE => self.define(py, header, &body)?,
+                message::FORGET => {
+                    let number = Reader::new(&body).number().map_err(corrupt)?;
+                    drop(self.functions.remove(&number));
+                }
+                message::CALL => self.call(py, header, &body)?,
+                message::BATCH | message::SPREAD_BATCH => self.batch(py, header, &body)?,
+                message::LEAVE => return Ok(()),
+                _ => {}
+            }
+        }
+    }
+
+    /// The block that a message comes with, if it has one.
+    fn view(&self, header: Header, reader: &mut Reader<'_>) -> PyResult<Option<Arc<View>>> {
+        if header.flags & message::PARCEL == 0 {
+            return Ok(None);
+        }
+        let Place { block, lease } = reader.place().map_err(corrupt)?;
+        let loan = self.side.borrow(lease).map_err(corrupt)?;
+        let view = self.arguments.view(block, Box::new(loan)).map_err(corrupt)?;
+        Ok(Some(Arc::new(view)))
+    }
+
+    fn define(&mut self, py: Python<'_>, header: Header, body: &[u8]) -> PyResult<()> {
+        let mut reader = Reader::new(body);
+        let view = self.view(header, &mut reader)?;
+        let number = reader.number().map_err(corrupt)?;
+        let pickle = match &view {
+            None => PyBytes::new(py, reader.rest()),
+            Some(view) => {
+                let parts = parcel::parts(view).map_err(corrupt)?;
+                PyBytes::new(py, &parcel::body(view, &parts).map_err(corrupt)?)
+            }
+        };
+        let loaded = self.codec.slow(py, "load_function", (pickle,));
+        // What went wrong is told by each call of the function.
+        let loaded = loaded.map(Bound::unbind).map_err(|error| error.into_value(py));
+        drop(self.functions.insert(number, loaded));
+        Ok(())
+    }
+
+    fn call(&mut self, py: Python<'_>, header: Header, body: &[u8]) -> PyResult<()> {
+        let begun = Moment::now();
+        let run = || {
+            let Assignment { function, content, context } = self.unpack(py, header, body)?;
+            let both = content.cast_into::<PyTuple>()?;
+            let (args, kwargs) = (both.get_item(0)?.cast_into::<PyTuple>()?, both.get_item(1)?);
+            drop(both);
+            let kwargs = if kwargs.is_none() { None } else { Some(kwargs.cast_into::<PyDict>()?) };
+            let (function, args) = match function {
+                Some(function) => (function, args),
+                None => (args.get_item(0)?, args.get_slice(1, args.len())),
+            };
+            in_loaded(py, context.as_ref(), || {
+                // They are not to outlive the call.
+                let (args, kwargs) = (args, kwargs);
+                self.complete(py, ffi::call(&function, &args, kwargs.as_ref()))
+            })
+        };
+        let outcome = run().unwrap_or_else(|error: PyErr| Err(error.into_value(py)));
+        let ended = Moment::now();
+        self.reply(py, header.task, outcome, begun, ended)
+    }
+
+    /// Waits for a coroutine, if that is what a call has returned.
+    fn complete(&self, py: Python<'_>, outcome: CallResult) -> CallResult {
+        match outcome {
+            Ok(result) if ffi::is_coroutine(result.bind(py)) => {
+                ffi::call_one(self.run_coroutine.bind(py), result.bind(py))
+            }
+            other => other,
+        }
+    }
+
+    fn batch(&mut self, py: Python<'_>, header: Header, body: &[u8]) -> PyResult<()> {
+        let begun = Moment::now();
+        let run = || {
+            let Assignment { function, content, context } = self.unpack(py, header, body)?;
+            let function = function.ok_or_else(|| PyRuntimeError::new_err("a batch without a function"))?;
+            let items = content.cast_into::<PyList>()?;
+            let spread = header.kind == message::SPREAD_BATCH;
+            let (results, mut failures) = (PyList::empty(py), Vec::new());
+            for (index, item) in items.iter().enumerate() {
+                let outcome = in_loaded(py, context.as_ref(), || {
+                    let outcome = match item.cast::<PyTuple>() {
+                        Ok(args) if spread => ffi::call(&function, args, None),
+                        _ => ffi::call_one(&function, &item),
+                    };
+                    self.complete(py, outcome)
+                })?;
+                match outcome {
+                    Ok(result) => results.append(result)?,
+                    Err(exception) => {
+                        results.append(py.None())?;
+                        failures.push((index, exception));
+                    }
+                }
+            }
+            Ok(Batch { results, failures })
+        };
+        let ran = run();
+        let ended = Moment::now();
+        let dumped = ran.and_then(|batch| self.dump_batch(py, batch));
+        match dumped {
+            Ok((pickled, flags)) => {
+                self.send(py, header.task, message::RESULT, flags, &pickled, begun, ended)
+            }
+            Err(error) => {
+                let pickled = self.error(py, &error)?;
+                self.send(py, header.task, message::ERROR, 0, &pickled, begun, ended)
+            }
+        }
+    }
+
+    /// Pickles what became of a batch. Where the results can't be pickled together, each is tried by itself.
+    fn dump_batch<'py>(&self, py: Python<'py>, batch: Batch<'py>) -> PyResult<(Pickled<'py>, u16)> {
+        let Batch { results, mut failures } = batch;
+        if failures.is_empty() {
+            match self.codec.dump_result(results.as_any()) {
+                Ok(pickled) => return Ok((pickled, 0)),
+                Err(error) if error.is_instance_of::<PyException>(py) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        for index in 0..results.len() {
+            if let Err(error) = self.codec.dump_result(&results.get_item(index)?) {
+                results.set_item(index, py.None())?;
+                failures.push((index, error.into_value(py)));
+            }
+        }
+        let pickle = |(index, exception): (usize, Py<PyBaseException>)| {
+            let error = PyErr::from_value(exception.into_bound(py).into_any());
+            Ok((index, self.error(py, &error)?.bytes))
+        };
+        let failures = failures.into_iter().map(pickle).collect::<PyResult<Vec<_>>>()?;
+        let both = (results, failures).into_pyobject(py)?;
+        Ok((self.codec.dump_result(both.as_any())?, message::MIXED))
+    }
+
+    fn unpack<'py>(&self, py: Python<'py>, header: Header, body: &[u8]) -> PyResult<Assignment<'py>> {
+        let mut reader = Reader::new(body);
+        let view = self.view(header, &mut reader)?;
+        let number = reader.number().map_err(corrupt)?;
+        let (parts, stored) = match &view {
+            Some(view) => {
+                let parts = parcel::parts(view).map_err(corrupt)?;
+                let stored = parcel::body(view, &parts).map_err(corrupt)?;
+                (parts, stored)
+            }
+            None => Default::default(),
+        };
+        let sent = if stored.is_empty() { reader.rest() } else { &stored };
+        let mut reader = Reader::new(sent);
+        let context_len = usize::try_from(reader.number().map_err(corrupt)?).unwrap_or(usize::MAX);
+        let split = reader.rest().split_at_checked(context_len);
+        let (variables, pickle) =
+            split.ok_or_else(|| corrupt(Corrupt("a context is longer than its message")))?;
+        let function = if number == 0 {
+            None
+        } else {
+            match self.functions.get(&number) {
+                Some(Ok(function)) => Some(function.bind(py).clone()),
+                Some(Err(exception)) => return Err(PyErr::from_value(exception.bind(py).clone().into_any())),
+                None => return Err(PyRuntimeError::new_err("the worker has not been told this function")),
+            }
+        };
+        let content = match &view {
+            Some(view) => self.codec.load_with(py, pickle, view, parts.get(1..).unwrap_or_default())?,
+            None => self.codec.load(py, pickle, None)?,
+        };
+        let loaded = match variables {
+            [] => None,
+            pickle => Some(self.codec.slow(py, "load_context", (PyBytes::new(py, pickle),))?),
+        };
+        Ok(Assignment { function, content, context: loaded })
+    }
+
+    fn reply(
+        &mut self,
+        py: Python<'_>,
+        task: u64,
+        outcome: CallResult,
+        begun: Moment,
+        ended: Moment,
+    ) -> PyResult<()> {
+        let dumped = outcome
+            .and_then(|result| self.codec.dump_result(result.bind(py)).map_err(|error| error.into_value(py)));
+        let (kind, pickled) = match dumped {
+            Ok(pickled) => (message::RESULT, pickled),
+            Err(exception) => {
+                let error = PyErr::from_value(exception.into_bound(py).into_any());
+                (message::ERROR, self.error(py, &error)?)
+            }
+        };
+        self.send(py, task, kind, 0, &pickled, begun, ended)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of one message")]
+    fn send(
+        &mut self,
+        py: Python<'_>,
+        task: u64,
+        kind: u16,
+        flags: u16,
+        pickled: &Pickled<'_>,
+        begun: Moment,
+        ended: Moment,
+    ) -> PyResult<()> {
+        let times = |fields: Fields| fields.number(begun.as_nanos()).number(ended.as_nanos());
+        let bytes = pickled.bytes.as_bytes();
+        let fits = bytes.len() + Fields::MOST <= LARGEST;
+        if pickled.buffers.is_empty() && fits {
+            return self.say(py, kind, flags, task, &[times(Fields::default()).as_bytes(), bytes]);
+        }
+        let (inline, stored) = if fits { (bytes, &[][..]) } else { (&[][..], bytes) };
+        let mut parts = vec![stored];
+        parts.extend(pickled.parts());
+        if let Some(place) = self.store(py, &parts)? {
+            let fields = times(Fields::default().place(place));
+            return self.say(py, kind, flags | message::PARCEL, task, &[fields.as_bytes(), inline]);
+        }
+        let limit = self.results.limit();
+        let too_long = PyValueError::new_err(format!(
+            "the result is longer than the executor's arena ({limit} bytes): make it with a larger arena_limit"
+        ));
+        let error = self.short_error(py, &too_long)?;
+        self.say(py, message::ERROR, 0, task, &[times(Fields::default()).as_bytes(), &error])
+    }
+
+    /// Copies the parts into a block of this worker's arena, waiting for the parent to give one back. None when no block could
+    /// ever hold them.
+    fn store(&mut self, py: Python<'_>, parts: &[&[u8]]) -> PyResult<Option<Place>> {
+        let laid_out = parcel::layout(parts.iter().map(|part| part.len()));
+        let Some((table, len)) = laid_out.filter(|(_, len)| *len <= self.results.limit()) else {
+            return Ok(None);
+        };
+        let place = loop {
+            self.collect_leases();
+            if let Some(block) = self.results.allocate(len) {
+                if let Some(lease) = self.side.lend() {
+                    break Place { block, lease };
+                }
+                self.results.free(block);
+            }
+            let side = &self.side;
+            let until = Some(Moment::now() + ROOM_NAP);
+            py.detach(|| side.sleep_for_leases(until));
+            py.check_signals()?;
+        };
+        self.lent.insert(place.lease, place.block);
+        let mut writer = self.results.writer(place.block);
+        py.detach(|| {
+            writer.put(&table);
+            for part in parts {
+                writer.align(ALIGNMENT);
+                writer.put(part);
+            }
+        });
+        Ok(Some(place))
+    }
+
+    fn collect_leases(&mut self) {
+        let Self { side, results, lent, .. } = self;
+        side.returned(&mut |lease| {
+            if let Some(block) = lent.remove(&lease) {
+                results.free(block);
+            }
+        });
+    }
+
+    fn error<'py>(&self, py: Python<'py>, error: &PyErr) -> PyResult<Pickled<'py>> {
+        let bytes = self.codec.slow(py, "dump_error", (error.value(py),))?.cast_into::<PyBytes>()?;
+        Ok(Pickled { bytes, buffers: Vec::new() })
+    }
+
+    /// A pickled error that fits into a message.
+    fn short_error(&self, py: Python<'_>, error: &PyErr) -> PyResult<Vec<u8>> {
+        let pickled = self.error(py, error)?;
+        let bytes = pickled.bytes.as_bytes();
+        if bytes.len() + Fields::MOST <= LARGEST {
+            return Ok(bytes.to_vec());
+        }
+        let class = error.get_type(py);
+        let short = PyRuntimeError::new_err(format!("{class}, whose details are too long to be sent"));
+        self.short_error(py, &short)
+    }
+
+    /// Sends a message, waiting for room.
+    fn say(&mut self, py: Python<'_>, kind: u16, flags: u16, task: u64, parts: &[&[u8]]) -> PyResult<()> {
+        let message = Message { kind, flags, task, parts };
+        while self.side.reply(&message).is_err() {
+            let side = &self.side;
+            py.detach(|| side.sleep_for_room(None));
+            py.check_signals()?;
+        }
+        Ok(())
+    }
+}

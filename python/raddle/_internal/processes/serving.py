@@ -1,0 +1,49 @@
+"""What a worker runs between its start and its end."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from raddle import _raddle
+from raddle._internal import serialization
+
+if TYPE_CHECKING:
+    import asyncio
+
+_loop: asyncio.AbstractEventLoop | None = None
+
+
+def serve(channel: int, bell: int, arguments: int, results: int, settings: bytes) -> None:
+    """Serve a pool until it has no more need of this worker.
+
+    Args:
+        channel: the file descriptor of the memory that messages go through.
+        bell: that of the parent's doorbell.
+        arguments: that of the parent's arena.
+        results: that of this worker's arena.
+        settings: what `starting.Order` has put together.
+    """
+    told = serialization.loads(settings, [])
+
+    def prepare() -> None:
+        if told["initializer"] is not None:
+            initializer, initargs = serialization.loads(told["initializer"], [])
+            initializer(*initargs)
+
+    try:
+        _raddle.serve(channel, bell, arguments, results, prepare, run_coroutine)
+    finally:
+        if _loop is not None:
+            _loop.close()
+
+
+def run_coroutine(coroutine: Coroutine[Any, Any, object]) -> object:
+    """Run a task that is a coroutine, on the loop that all of this worker's coroutines share."""
+    global _loop
+    if _loop is None:
+        import asyncio
+
+        _loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(_loop)
+    return _loop.run_until_complete(coroutine)
