@@ -3,11 +3,11 @@
 //! A task that is handed out takes one of [`WINDOW`] claims, a word in shared memory that says how far it has come:
 //!
 //! ```text
-//!            hand_out            begin (time)            settle
-//!   FREE ───────────────▶ HANDED ─────────────▶ BEGUN ───────────────▶ FREE
-//!     ▲                     │ take_back
-//!     │       seen          ▼             skip
-//!     └──── SKIPPED ◀── WITHDRAWN ◀─────────┘  the worker has come across it, and left it alone
+//!          hand_out            begin, at this time          settle
+//!   free ─────────────▶ HANDED ────────────────────▶ BEGUN ─────────▶ free
+//!    ▲                    │ take_back
+//!    │       seen         ▼           skip
+//!    └──── SKIPPED ◀── WITHDRAWN ◀──────────── the worker comes to the message, and leaves it alone
 //! ```
 //!
 //! Out of HANDED lead two ways, one for each side, both by compare-and-swap: a task is either begun or taken back, never
@@ -23,8 +23,7 @@ use super::layout::Line;
 use raddle_sync::Moment;
 use raddle_sync::primitives::{AtomicU64, Ordering};
 
-/// Free, or in a state that only the parent enters.
-const FREE: u64 = 0;
+// What a free claim says does not matter: the parent knows by itself which are free.
 const HANDED: u64 = 1;
 const WITHDRAWN: u64 = 2;
 /// The worker has passed a task that was taken back.
@@ -133,13 +132,10 @@ impl Claims {
             .then(|| Moment::from_nanos(word >> STATE_BITS).min(Moment::now()))
     }
 
-    /// Frees a claim.
+    /// Frees a claim. Its word can keep what it says: only that of a claim that is out is looked at.
     #[inline]
-    pub(super) fn settle(&mut self, words: &Words, claim: u8) {
-        if self.is_out(claim) {
-            self.out &= !(1 << claim);
-            words[usize::from(claim)].0.0.store(FREE, Ordering::Relaxed);
-        }
+    pub(super) fn settle(&mut self, claim: u8) {
+        self.out &= !(1 << claim);
     }
 
     /// The claim under which `task` is out.

@@ -56,6 +56,15 @@ impl Lender {
         Some(u16::try_from(index * 64).expect("below LEASES") + u16::try_from(bit).expect("below 64"))
     }
 
+    /// Takes a lease back that the borrower has never heard of, or never will look at.
+    pub(super) fn reclaim(&mut self, lease: u16) {
+        let (word, bit) = place(lease);
+        if self.lent.get(word).is_some_and(|lent| lent & bit != 0) {
+            self.lent[word] &= !bit;
+            self.count -= 1;
+        }
+    }
+
     /// Takes the leases that came back.
     pub(super) fn returned(&mut self, marks: &Marks, each: &mut dyn FnMut(u16)) {
         for (index, (lent, marks)) in self.lent.iter_mut().zip(&marks.0).enumerate() {

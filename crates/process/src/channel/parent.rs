@@ -140,7 +140,7 @@ impl ParentSide {
     /// Frees the claim of a task that is over.
     #[inline]
     pub fn settle(&mut self, claim: u8) {
-        self.claims.settle(&self.end.layout.both.claims, claim);
+        self.claims.settle(claim);
     }
 
     /// How many claims are free.
@@ -194,6 +194,11 @@ impl ParentSide {
     /// A lease for a block of arguments; None when all are lent.
     pub fn lend(&mut self) -> Option<u16> {
         self.arguments.lend()
+    }
+
+    /// Takes back a lease of which the worker has not heard, and won't: the message did not go out, or was taken back.
+    pub fn reclaim(&mut self, lease: u16) {
+        self.arguments.reclaim(lease);
     }
 
     /// Collects the leases that the worker has given back.

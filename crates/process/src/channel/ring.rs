@@ -274,3 +274,81 @@ impl Reader {
         self.pending() <= CAPACITY / 2
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::super::layout::Layout;
+    use super::super::place::Place;
+    use super::*;
+    use raddle_sys::memory::Memory;
+
+    fn layout() -> Place<Layout> {
+        Memory::new("test", size_of::<Layout>())
+            .and_then(|memory| Place::new(&memory))
+            .expect("there is memory")
+    }
+
+    fn sound(len: u32) -> u64 {
+        pack(&Header { kind: 1, flags: 2, task: 3, len, claim: None })
+    }
+
+    #[test]
+    fn a_reader_names_what_no_writer_writes() {
+        let largest = u32::try_from(LARGEST).expect("small");
+        for (start, tail, word, complaint) in [
+            (0, CAPACITY + 1, sound(0), "the writer of a ring is further ahead than a ring is long"),
+            (100, 99, sound(0), "the writer of a ring is further ahead than a ring is long"),
+            (u32::MAX, CAPACITY, sound(0), "the writer of a ring is further ahead than a ring is long"),
+            (0, 1, sound(0), "a message is shorter than its header"),
+            (0, CAPACITY, sound(largest + 1), "a message is larger than any"),
+            (0, CAPACITY, sound((1 << 24) - 1), "a message is larger than any"),
+            (0, 3, sound(9), "a message is longer than what was written"),
+            (0, 9, sound(0) & !(0xFF << 24) | 16 << 24, "a message has a claim that there is not"),
+        ] {
+            let layout = layout();
+            let ring = layout.to_parent();
+            ring.tail.store(tail, Ordering::Relaxed);
+            ring.words.at(start).store(word, Ordering::Relaxed);
+            let mut reader = Reader { head: start, tail: start };
+            assert_eq!(reader.peek(ring), Err(Corrupt(complaint)), "{start} {tail} {word:x}");
+        }
+    }
+
+    #[test]
+    fn a_writer_notices_a_reader_that_is_nowhere() {
+        // So full that it looks.
+        let full = CAPACITY - 1;
+        for (seen, tail, head) in
+            [(5, full + 5, 4), (5, full + 5, full + 6), (u32::MAX, full - 1, full), (0, full, u32::MAX)]
+        {
+            let layout = layout();
+            let ring = layout.to_worker();
+            ring.head.store(head, Ordering::Relaxed);
+            let mut writer = Writer { tail, head: seen };
+            let complaint = Corrupt("the reader of a ring is not between where it was and the writer");
+            assert_eq!(writer.fits(ring, 0), Err(complaint), "{seen} {tail} {head}");
+        }
+    }
+
+    #[test]
+    fn positions_wrap_around() {
+        let layout = layout();
+        let ring = layout.to_worker();
+        let start = u32::MAX - 100;
+        let (mut writer, mut reader) =
+            (Writer { tail: start, head: start }, Reader { head: start, tail: start });
+        ring.head.store(start, Ordering::Relaxed);
+        let mut body = Vec::new();
+        for task in 0..1000 {
+            let bytes = vec![9; task % 70];
+            assert_eq!(writer.fits(ring, bytes.len()), Ok(true));
+            let message = Message { kind: 1, flags: 2, task: task as u64, parts: &[&bytes] };
+            writer.write(ring, &message, Some(3));
+            let header = reader.peek(ring).expect("it is sound").expect("it was written");
+            reader.copy(ring, &header, &mut body);
+            reader.advance(ring, &header);
+            assert_eq!((header.task, header.claim, &body), (task as u64, Some(3), &bytes));
+        }
+        assert!(writer.tail < start, "it did");
+    }
+}

@@ -163,6 +163,19 @@ fn every_lease_can_be_lent_and_comes_back() {
 }
 
 #[test]
+fn a_lease_that_went_nowhere_is_reclaimed() {
+    let (mut parent, worker, _) = pair();
+    assert_eq!([(); 3].map(|()| parent.lend()), [Some(0), Some(1), Some(2)]);
+    for lease in [1, 1, 7, u16::MAX] {
+        parent.reclaim(lease);
+    }
+    assert_eq!((parent.lent(), parent.lend(), parent.lend()), (3 - 1, Some(1), Some(3)));
+    drop(worker.borrow(1));
+    parent.returned(&mut |lease| assert_eq!(lease, 1));
+    assert_eq!(parent.lent(), 3);
+}
+
+#[test]
 fn a_forked_child_gives_nothing_back() {
     let (parent, mut worker, _) = pair();
     let loan = parent.borrow(worker.lend().expect("there are leases")).expect("it is lent");

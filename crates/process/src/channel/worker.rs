@@ -66,7 +66,7 @@ impl WorkerSide {
     }
 
     /// The next message from the pool, if there is one; its body replaces that in `body`. A task is begun by this; those that
-    /// were taken back are skipped.
+    /// were taken back are skipped; if nothing else is there, the bell is rung, as their claims are free now.
     ///
     /// # Panics
     ///
@@ -74,6 +74,7 @@ impl WorkerSide {
     #[inline]
     pub fn next(&mut self, body: &mut Vec<u8>) -> Option<Header> {
         let ring = self.end.layout.to_worker();
+        let mut skipped = false;
         while let Some(header) = self.from_parent.peek(ring).unwrap_or_else(|corrupt| broken(corrupt)) {
             fault::point("next:seen");
             if let Some(claim) = header.claim {
@@ -82,6 +83,7 @@ impl WorkerSide {
                     Beginning::Skipped => {
                         fault::point("next:skipped");
                         self.from_parent.advance(ring, &header);
+                        skipped = true;
                         continue;
                     }
                     Beginning::Nonsense => broken(Corrupt("a task whose claim was not handed out")),
@@ -93,6 +95,10 @@ impl WorkerSide {
             self.from_parent.advance(ring, &header);
             fault::point("next:taken");
             return Some(header);
+        }
+        if skipped {
+            // No reply is going to tell the pool that there are claims again.
+            self.bell().ring();
         }
         None
     }
@@ -143,6 +149,11 @@ impl WorkerSide {
         let lease = self.results.lend();
         fault::point("lend:lent");
         lease
+    }
+
+    /// Takes back a lease of which the pool has not heard, and won't: the message did not go out.
+    pub fn reclaim(&mut self, lease: u16) {
+        self.results.reclaim(lease);
     }
 
     /// Collects the leases that the pool has given back.
