@@ -82,6 +82,7 @@ test: test-rust test-python ## pass every test: Rust, loom models, Python in thr
 
 test-rust: $(VENV)/.created ## cargo tests, doctests and loom models
 	cargo test --workspace
+	cargo test -p raddle-process --features faults --test channel faults
 	RUSTFLAGS='--cfg loom' CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true \
 		cargo test --release --lib --target-dir target/loom -p raddle-sync -p raddle-task -p raddle-pool -p raddle-process
 

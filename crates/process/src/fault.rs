@@ -38,45 +38,45 @@ pub(crate) use armed::point;
 #[cfg(feature = "faults")]
 mod armed {
     use super::POINTS;
-    use std::sync::OnceLock;
-    use std::sync::atomic::{AtomicU64, Ordering};
-
-    struct Fault {
-        name: String,
-        /// Passages that are left; the last of them is the end.
-        left: AtomicU64,
-    }
+    use std::sync::Once;
+    use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
     const SIGKILL: i32 = 9;
+    const NONE: usize = usize::MAX;
 
-    static FAULT: OnceLock<Option<Fault>> = OnceLock::new();
+    /// Where to die, as an index of [`POINTS`]. No lock: a worker is forked while others pass points.
+    static POINT: AtomicUsize = AtomicUsize::new(NONE);
+    /// How many passages are left; the last of them is the end.
+    static LEFT: AtomicU64 = AtomicU64::new(0);
 
     /// An instant at which a worker may die, by its name in [`POINTS`].
     pub(crate) fn point(name: &'static str) {
+        static ENVIRONMENT: Once = Once::new();
         debug_assert!(POINTS.contains(&name), "{name} stands in the list");
-        let Some(fault) = FAULT.get_or_init(from_environment) else { return };
-        if fault.name == name && fault.left.fetch_sub(1, Ordering::Relaxed) == 1 {
+        if POINT.load(Ordering::Relaxed) == NONE {
+            ENVIRONMENT.call_once(arm_from_environment);
+        }
+        let here = POINTS.get(POINT.load(Ordering::Relaxed)) == Some(&name);
+        if here && LEFT.fetch_sub(1, Ordering::Relaxed) == 1 {
             let _ = raddle_sys::process::kill(raddle_sys::process::id(), SIGKILL);
         }
     }
 
-    fn from_environment() -> Option<Fault> {
-        let setting = std::env::var("RADDLE_FAULT").ok()?;
-        let (name, passage) = setting.rsplit_once(':').expect("RADDLE_FAULT is name:n");
-        Some(fault(name, passage.parse().expect("RADDLE_FAULT ends with a number")))
+    fn arm_from_environment() {
+        if let Ok(setting) = std::env::var("RADDLE_FAULT") {
+            let (name, passage) = setting.rsplit_once(':').expect("RADDLE_FAULT is name:n");
+            arm(name, passage.parse().expect("RADDLE_FAULT ends with a number"));
+        }
     }
 
-    fn fault(name: &str, passage: u64) -> Fault {
-        assert!(POINTS.contains(&name), "no such fault point: {name}");
-        Fault { name: name.to_owned(), left: AtomicU64::new(passage) }
-    }
-
-    /// Makes this process die at its `passage`-th passage of the point `name`, whatever its environment says.
+    /// Makes this process die at its `passage`-th passage of the point `name` from now on, whatever its environment says.
     ///
     /// # Panics
     ///
-    /// When there is no such point, or when the process has passed a point already.
+    /// When there is no such point.
     pub fn arm(name: &str, passage: u64) {
-        assert!(FAULT.set(Some(fault(name, passage))).is_ok(), "it has passed a point already");
+        let index = POINTS.iter().position(|point| *point == name).expect("a point that there is");
+        LEFT.store(passage, Ordering::Relaxed);
+        POINT.store(index, Ordering::Relaxed);
     }
 }
