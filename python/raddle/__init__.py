@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         TaskTimeout,
     )
     from raddle._internal.processes.errors import WorkerDied
+    from raddle._internal.sharing import Shared, share
     from raddle.futures import (
         ALL_COMPLETED,
         FIRST_COMPLETED,
@@ -54,18 +55,22 @@ __all__ = [
     "InvalidStateError",
     "NotSerializable",
     "ProcessPoolExecutor",
+    "Shared",
     "TaskTimeout",
     "ThreadPoolExecutor",
     "TimeoutError",
     "WorkerDied",
     "__version__",
     "as_completed",
+    "share",
     "wait",
 ]
 
 if not TYPE_CHECKING:  # or every name would exist, typing errors included
     _ELSEWHERE = {
+        "Shared": "raddle._internal.sharing",
         "WorkerDied": "raddle._internal.processes.errors",
+        "share": "raddle._internal.sharing",
         "__version__": "raddle._internal",
         **dict.fromkeys(
             ("DependencyFailed", "ExecutorFull", "ForkError", "NotSerializable", "TaskTimeout"),

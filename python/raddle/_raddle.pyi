@@ -9,6 +9,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Iterator
 from concurrent.futures import Future as StdlibFuture
+from pickle import PickleBuffer
 from types import CodeType, GenericAlias, ModuleType
 from typing import Any, ClassVar, Generic, ParamSpec, Protocol, TypeAlias, TypeVar, final
 
@@ -194,6 +195,18 @@ class LaunchSpec:
         environment: list[tuple[str, str]] | None,
         preparation: bytes,
     ) -> Self: ...
+
+@final
+class Shared(Generic[_T]):
+    def __new__(cls, pickle: bytes, buffers: list[PickleBuffer], /) -> Self: ...
+    def get(self) -> _T:
+        """The object, as workers get it: made anew, its buffers read-only and not copied."""
+    @property
+    def nbytes(self) -> int:
+        """How many bytes of shared memory it takes."""
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, int, list[int]]]: ...
+    @classmethod
+    def __class_getitem__(cls, item: Any) -> GenericAlias: ...
 
 @disjoint_base
 class ProcessPool:
@@ -669,6 +682,8 @@ def wait(
     fs: Iterable[_F], timeout: float | None = None, return_when: str = "ALL_COMPLETED"
 ) -> tuple[set[_F], set[_F]]: ...
 def bind(namespace: ModuleType, /) -> None: ...
+def find_shared(identity: list[int], /) -> Any: ...
+def open_shared(fd: int, identity: list[int], /) -> Any: ...
 def bind_processes(broken_process_pool: type[BaseException], worker_died: type[BaseException], /) -> None: ...
 def serve(
     channel: int,

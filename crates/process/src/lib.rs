@@ -8,6 +8,7 @@
 //! | [`channel`] | messages between the pool and one worker, through shared memory |
 //! | [`message`] | the words that the two speak |
 //! | [`parcel`] | what a message carries out of band |
+//! | [`share`] | an object that is put into shared memory once |
 //! | [`store`] | the parent's arena of arguments |
 //! | [`launch`] | how worker processes come to be |
 //! | [`Corrupt`] | what a reader says who finds nonsense there |
@@ -27,6 +28,8 @@ pub mod message;
 pub mod parcel;
 #[cfg(not(loom))]
 pub mod pool;
+#[cfg(not(loom))]
+pub mod share;
 #[cfg(not(loom))]
 pub mod store;
 #[cfg(not(loom))]

@@ -40,12 +40,15 @@ pub fn layout(lens: impl ExactSizeIterator<Item = usize>) -> Option<(Vec<u8>, us
 ///
 /// When the block does not hold what it says.
 pub fn parts(view: &View) -> Result<Vec<Range<usize>>, Corrupt> {
-    let count = number(&view.copy(0, 8)?)?;
-    if count > MOST_PARTS {
-        return Err(Corrupt("a parcel has too many parts"));
-    }
+    let count = count(&view.copy(0, 8)?)?;
     let table = view.copy(8, 16 * count as u64)?;
     read(&table, view.len())
+}
+
+/// How many parts there are, as the first eight bytes say.
+pub(crate) fn count(bytes: &[u8]) -> Result<usize, Corrupt> {
+    let count = number(bytes)?;
+    if count > MOST_PARTS { Err(Corrupt("a parcel has too many parts")) } else { Ok(count) }
 }
 
 fn number(bytes: &[u8]) -> Result<usize, Corrupt> {
@@ -53,7 +56,8 @@ fn number(bytes: &[u8]) -> Result<usize, Corrupt> {
     usize::try_from(number).map_err(|_| Corrupt("a parcel has no such place"))
 }
 
-fn read(table: &[u8], block_len: usize) -> Result<Vec<Range<usize>>, Corrupt> {
+/// Where the parts stand in a block of this length, as the table says.
+pub(crate) fn read(table: &[u8], block_len: usize) -> Result<Vec<Range<usize>>, Corrupt> {
     let part = |entry: &[u8]| {
         let (start, len) = entry.split_at(8);
         let (start, len) = (number(start)?, number(len)?);

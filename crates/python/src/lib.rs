@@ -77,6 +77,8 @@ mod extension {
     #[pymodule_export]
     use super::process::serve::serve;
     #[pymodule_export]
+    use super::process::share::{Shared, find_shared, open_shared};
+    #[pymodule_export]
     use super::process::spec::LaunchSpec;
     #[pymodule_export]
     use super::process::zygote::die_with_parent;
@@ -130,6 +132,7 @@ mod extension {
         // same reason nothing here uses `intern!`, which lets go of the interpreter at its first use.)
         super::interpreter::prepare();
         super::ending::prepare();
+        super::process::share::prepare();
         super::future::prepare();
         super::collect::prepare(module.py());
         super::managed::prepare(module.py());

@@ -8,6 +8,7 @@
 //! | [`codec`] | pickles: the fast way in and out, and when the slow one is needed |
 //! | [`functions`] | which functions workers have been told |
 //! | [`deaths`] | the exceptions that tell of a worker's death |
+//! | [`share`] | objects that are put into shared memory once |
 //! | [`spec`] | how workers are started, as Python says it |
 //! | [`zygote`] | what the process that forks workers needs of the system |
 //! | [`serve`] | what a worker does all its life |
@@ -19,5 +20,6 @@ pub(crate) mod deaths;
 pub(crate) mod functions;
 pub(crate) mod pool;
 pub(crate) mod serve;
+pub(crate) mod share;
 pub(crate) mod spec;
 pub(crate) mod zygote;

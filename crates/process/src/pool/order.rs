@@ -1,6 +1,7 @@
 //! What a pool is asked to run, and what comes of it.
 
 use crate::arena::View;
+use crate::share::Share;
 use crate::store::Stored;
 use raddle_sync::{Moment, Mutex};
 use raddle_sys::fork;
@@ -75,6 +76,8 @@ pub struct Order<T> {
     pub body: Vec<u8>,
     /// What the message does not hold.
     pub parcel: Option<Arc<Stored>>,
+    /// What must live until a worker has answered.
+    pub kept: Vec<Arc<Share>>,
     /// How long it may run before its worker is killed.
     pub timeout: Option<Duration>,
     /// Higher ones start first.

@@ -5,6 +5,7 @@ use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use raddle_process::arena::View;
+use raddle_process::share::SharedBytes;
 use std::ffi::c_int;
 use std::ops::Range;
 use std::sync::Arc;
@@ -44,6 +45,39 @@ impl Buffer {
             let start = this.view.as_ptr().add(this.part.start);
             ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start.cast(), len, 0, flags)
         };
+        if status == 0 { Ok(()) } else { Err(PyErr::fetch(slf.py())) }
+    }
+}
+
+/// Bytes of a share, which all processes that have it see: read-only.
+#[pyclass(frozen, module = "raddle._raddle")]
+pub(crate) struct SharedBuffer {
+    bytes: Arc<SharedBytes>,
+    part: Range<usize>,
+}
+
+impl SharedBuffer {
+    pub(crate) fn new(bytes: Arc<SharedBytes>, part: Range<usize>) -> Self {
+        Self { bytes, part }
+    }
+}
+
+#[pymethods]
+impl SharedBuffer {
+    fn __len__(&self) -> usize {
+        self.part.len()
+    }
+
+    /// # Safety
+    ///
+    /// Called by the interpreter, with what its protocol asks for.
+    #[expect(clippy::needless_pass_by_value, reason = "as the binding library wants it")]
+    unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
+        let this = slf.get();
+        let len = isize::try_from(this.part.len()).map_err(|_| PyBufferError::new_err("too long"))?;
+        let start = this.bytes.part(&this.part).cast_mut();
+        // SAFETY: mapped for as long as `self` lives, which the interpreter keeps until the buffer is released; read-only.
+        let status = unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start.cast(), len, 1, flags) };
         if status == 0 { Ok(()) } else { Err(PyErr::fetch(slf.py())) }
     }
 }

@@ -224,6 +224,7 @@ impl Batches {
             function: Some(Arc::clone(&self.definition)),
             body: packed.body,
             parcel: packed.parcel,
+            kept: packed.kept,
             timeout: None,
             priority: self.priority,
         };

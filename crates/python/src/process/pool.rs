@@ -9,6 +9,7 @@ use crate::mapping::{Executor, MapIterator, MapOptions};
 use crate::process::client::{PythonClient, Task};
 use crate::process::codec::{Codec, Pickled};
 use crate::process::functions::Functions;
+use crate::process::share::referring;
 use crate::process::spec::LaunchSpec;
 use crate::sent::{Home, Place};
 use pyo3::exceptions::{PyException, PyOSError, PyRuntimeError, PyValueError};
@@ -161,7 +162,8 @@ impl Share {
         context: &[u8],
         dump: impl FnOnce() -> PyResult<Pickled<'py>>,
     ) -> PyResult<Packed> {
-        let pickled = dump()?;
+        let (dumped, kept) = referring(dump);
+        let pickled = dumped?;
         let head = u64::try_from(context.len()).expect("it is in memory").to_le_bytes();
         let bytes = pickled.bytes.as_bytes();
         let mut body = Vec::with_capacity(head.len() + context.len() + bytes.len());
@@ -170,12 +172,12 @@ impl Share {
         body.extend_from_slice(bytes);
         let fits = body.len() + Fields::MOST <= LARGEST;
         if pickled.buffers.is_empty() && fits {
-            return Ok(Packed { body, parcel: None });
+            return Ok(Packed { body, parcel: None, kept });
         }
         let mut parts: Vec<&[u8]> = vec![if fits { &[] } else { &body }];
         parts.extend(pickled.parts());
         let parcel = Some(self.store(py, &parts)?);
-        Ok(Packed { body: if fits { body } else { Vec::new() }, parcel })
+        Ok(Packed { body: if fits { body } else { Vec::new() }, parcel, kept })
     }
 }
 
@@ -183,6 +185,8 @@ impl Share {
 pub(crate) struct Packed {
     pub(crate) body: Vec<u8>,
     pub(crate) parcel: Option<Arc<Stored>>,
+    /// What must live until a worker has answered.
+    pub(crate) kept: Vec<Arc<raddle_process::share::Share>>,
 }
 
 /// A pool as its futures see it.
@@ -309,6 +313,7 @@ impl ProcessPool {
             function: definition,
             body: packed.body,
             parcel: packed.parcel,
+            kept: packed.kept,
             timeout,
             priority,
         };

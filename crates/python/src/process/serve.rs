@@ -6,6 +6,7 @@
 use crate::context::in_loaded;
 use crate::ffi::{self, CallResult};
 use crate::process::codec::{Codec, Pickled, corrupt};
+use crate::process::share;
 use pyo3::exceptions::{PyBaseException, PyException, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
@@ -86,6 +87,7 @@ impl Worker {
         let mut body = Vec::new();
         loop {
             let Some(header) = self.side.next(&mut body) else {
+                share::sweep(py);
                 let side = &self.side;
                 py.detach(|| side.sleep(None));
                 py.check_signals()?;
