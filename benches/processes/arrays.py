@@ -67,9 +67,10 @@ def messages(bench: Bench) -> Iterator[Row]:
 
 def sharing(bench: Bench) -> Iterator[Row]:
     """One array of 100 MB to 1,000 tasks: put once, against joblib's files and ray's store."""
-    share = getattr(importlib.import_module("raddle"), "share", None)
-    if not has_numpy() or (bench.candidate.home and share is None):
-        return
+    home = importlib.import_module(bench.candidate.home or "concurrent")
+    share = getattr(home, "share", None)
+    if share is None or not has_numpy():
+        return  # the stdlib would send it a thousand times
     length, count = bench.size(FLOATS), bench.size(TASKS)
     array = kept(length)
 
@@ -78,7 +79,7 @@ def sharing(bench: Bench) -> Iterator[Row]:
             reference = pool.ray.put(array)
             submit = pool.remote(ends).remote
             pool.ray.get([submit(reference) for _ in range(count)])
-        elif isinstance(pool, Joblib) or share is None:
+        elif isinstance(pool, Joblib):
             pool.spread(ends, [array] * count)
         else:
             pool.spread(ends, [share(array)] * count)

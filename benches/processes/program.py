@@ -96,9 +96,13 @@ def idle_time(start: Starter) -> int:
         for future in [pool.submit(time.sleep, 0.05) for _ in range(4 * WORKERS)]:
             future.result()
         time.sleep(0.5)  # the way back to waiting is not idleness
-        before = processor_time()
+        others = [thread for thread in all_threads() if thread.name != str(os.getpid())]
+        before = {thread: processor_time(thread) for thread in others}
+        # What has been read of a running thread is what it had spent at the last tick, so this one looks at its clock.
+        began = time.thread_time_ns()
         time.sleep(SECONDS)
-        return processor_time() - before
+        own = time.thread_time_ns() - began
+        return own + sum(max(0, processor_time(thread) - spent) for thread, spent in before.items())
 
 
 def private_bytes(process: int) -> int:
@@ -116,14 +120,18 @@ def descendants(process: int) -> list[int]:
     return found
 
 
-def processor_time() -> int:
-    """Nanoseconds that this process and all below it have spent on processors."""
-    tasks = [
-        task
-        for process in [os.getpid(), *descendants(os.getpid())]
-        for task in Path(f"/proc/{process}/task").iterdir()
-    ]
-    return sum(int(task.joinpath("schedstat").read_text(encoding="ascii").split()[0]) for task in tasks)
+def all_threads() -> list[Path]:
+    """The threads of this process and of all below it."""
+    processes = [os.getpid(), *descendants(os.getpid())]
+    return [thread for process in processes for thread in Path(f"/proc/{process}/task").iterdir()]
+
+
+def processor_time(thread: Path) -> int:
+    """Nanoseconds that a thread has spent on processors; nothing if it has ended."""
+    try:
+        return int(thread.joinpath("schedstat").read_text(encoding="ascii").split()[0])
+    except OSError:
+        return 0
 
 
 #: What is measured, and what the workers have imported before their first task where the library can do that.

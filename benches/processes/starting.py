@@ -43,7 +43,9 @@ def starting(bench: Bench) -> Iterator[Row]:
 
 def batches(bench: Bench) -> Iterator[Row]:
     """Twenty pools, one after the other."""
-    yield from _programs(bench, "process-batches", "twenty pools of twenty tasks", _figure("batches"))
+    yield from _programs(
+        bench, "process-batches", "twenty pools of twenty tasks", _figure("batches"), repeats=3
+    )
 
 
 def memory(bench: Bench) -> Iterator[Row]:
