@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from raddle._internal.processes import environment, forked, messages
+from raddle._internal.processes import environment, forked, identity, messages
 from tests.python.processes.support import Zygote, has_ended, is_alive, spawn, until, zygote
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -24,6 +24,12 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A module named `special`, to be written by the test and preloaded."""
     monkeypatch.syspath_prepend(tmp_path)
     return tmp_path / "special.py"
+
+
+@pytest.fixture
+def no_tracker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if this process had no tracker of resources, of which each worker would get a descriptor."""
+    monkeypatch.setattr(identity, "tracker", lambda: None)
 
 
 def descriptors(pid: int) -> int:
@@ -146,6 +152,7 @@ def test_a_thread_that_starts_later_is_reported(module: Path) -> None:
 # ----------------------------------------------------------------------------------------------------------- limits
 
 
+@pytest.mark.usefixtures("no_tracker")
 def test_at_the_limit_of_open_files_a_worker_is_refused_and_nothing_leaks(module: Path) -> None:
     # The first descriptors are the three streams and the socket; five come with a worker; then /proc, and a pidfd.
     module.write_text(
@@ -295,7 +302,9 @@ def test_a_fork_of_this_process() -> None:
         index=1,
         serve="tests.python.processes.serving:evaluate",
     )
-    pid = forked.fork(order.body, [writing] * 4 + [dying], foreign=[living, reading])
+    pid = forked.fork(
+        order.body, [writing, writing, writing, writing, dying, *order.fds], foreign=[living, reading]
+    )
     os.close(writing)
     os.close(dying)
     assert os.read(reading, 1000) == repr(([everything], True)).encode()

@@ -166,6 +166,24 @@ def test_a_program_whose_streams_are_closed(tmp_path: Path) -> None:
     assert eval((tmp_path / "out").read_text()) == ([True] * 4, "")
 
 
+@pytest.mark.parametrize("supports", [True, False])
+def test_a_frozen_program_executes_itself(tmp_path: Path, supports: bool) -> None:
+    wrapper = tmp_path / "frozen"
+    wrapper.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{tmp_path}/script.py" "$@"\n')
+    wrapper.chmod(0o755)
+    support = "from raddle._internal.processes.bootstrap import freeze_support; freeze_support()" * supports
+    ask = "print(ask('__import__(\"sys\").argv'))"
+    (tmp_path / "script.py").write_text(
+        f"{HEAD}\nsys.frozen = True; sys.executable = {str(wrapper)!r}; {support}\n{ask}"
+    )
+    if supports:
+        assert run_program([wrapper, "x"]) == f"{[str(tmp_path / 'script.py'), 'x']}\n"
+    else:
+        done = subprocess.run([wrapper, "x"], capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert "must call freeze_support()" in done.stderr
+
+
 # --------------------------------------------------------------------------------------- changed since the start
 
 

@@ -2,22 +2,39 @@
 
 Standard input is the socket to the pool. The first message on it says what `sys.path` is; until then nothing of the
 user's can be imported, and nothing of the user's is to shadow a module that is needed here.
+
+A program that has been frozen into one executable can't execute a script: it is started itself, with an argument that
+`freeze_support` knows.
 """
 
 import os
 import sys
 
+FROZEN = "--raddle-process"
+
 
 def main() -> None:
-    """Become what the first message says."""
+    """Become what the first message says, as the script that was executed."""
     if not getattr(sys.flags, "safe_path", sys.flags.isolated):
         del sys.path[0]  # this folder
     # What is imported before `sys.path` is the user's comes from the interpreter's own.
-    import _socket
-    import struct  # noqa: F401  (for the next one)
-    from marshal import loads
+    import _socket  # noqa: F401
+    import struct  # noqa: F401
 
     sys.path.insert(0, os.path.abspath(f"{__file__}/../../../.."))
+    _run()
+
+
+def freeze_support() -> None:
+    """Become what the first message says, if this frozen program was started for that; otherwise, do nothing."""
+    if sys.argv[1:] == [FROZEN] and getattr(sys, "frozen", False):
+        _run()
+
+
+def _run() -> None:
+    import _socket
+    from marshal import loads
+
     from raddle._internal.processes import messages
 
     socket = _socket.socket(fileno=_take_standard_input())

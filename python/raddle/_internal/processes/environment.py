@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping
 from marshal import dumps
 from typing import Any, NamedTuple
 
-from raddle._internal.processes import identity
+from raddle._internal.processes import bootstrap, identity
+from raddle._internal.processes.bootstrap import FROZEN
 
-_BOOTSTRAP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bootstrap.py")
+_BOOTSTRAP = os.path.abspath(bootstrap.__file__)
 # What other versions might read differently is left out.
 _FORMAT = 4
 
@@ -36,10 +37,16 @@ def specification(
         variables: of the environment, in addition to the parent's.
 
     Raises:
-        RuntimeError: it is not known which program the interpreter is.
+        RuntimeError: it is not known which program the interpreter is; or a frozen program has not called
+            `freeze_support`.
         TypeError, ValueError: `preload` names something that can't be imported.
     """
     program = _program()
+    arguments = [*interpreter_flags(), _BOOTSTRAP]
+    if getattr(sys, "frozen", False):
+        if sys.argv[1:] == [FROZEN]:
+            raise RuntimeError("a frozen program must call freeze_support() before it makes worker processes")
+        arguments = [FROZEN]
     modules = list(preload)
     for module in modules:
         if not isinstance(module, str):
@@ -54,7 +61,7 @@ def specification(
     }
     return Specification(
         program,
-        [*interpreter_flags(), _BOOTSTRAP],
+        arguments,
         list(_environment(variables).items()),
         dumps(preparation, _FORMAT),
     )
