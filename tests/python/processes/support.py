@@ -83,7 +83,7 @@ class Zygote:
         prepare: Callable[[Zygote], list[int]] | None = None,
         **options: Any,
     ) -> None:
-        spec = spec or environment.specification(preload)
+        spec = spec or environment.specification(preload, serve=None)
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.settimeout(20)
         self.send(messages.PREPARE, body=spec.preparation)
@@ -180,7 +180,7 @@ class Zygote:
 
 def spawn(source: str, preload: Sequence[str] = (), **options: Any) -> tuple[subprocess.Popen[bytes], Worker]:
     """Start a worker as an interpreter of its own, as the native half does for `start="spawn"`."""
-    spec = environment.specification(preload, zygote=False)
+    spec = environment.specification(preload, zygote=False, serve=None)
     started = Zygote(spec=spec, prepare=lambda z: z.ask(source), **options)
     started.socket.close()
     assert started.ends is not None

@@ -198,3 +198,29 @@ def test_names_that_no_module_can_have_are_refused(name: str) -> None:
         environment.specification([name])
     with pytest.raises(TypeError):
         environment.specification([3])  # type: ignore[list-item]
+
+
+def test_one_zygote_will_do_where_workers_follow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def keys() -> list[tuple[object, ...]]:
+        return [environment.specification().key, environment.specification(["decimal"]).key]
+
+    before = keys()
+    assert before == keys()
+    assert before[0] != before[1]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ANYTHING", "1")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["x"])
+    assert keys()[0] == before[0]
+    # What a module does when it is imported may depend on these.
+    assert keys()[1] != before[1]
+    monkeypatch.setenv("PYTHONHASHSEED", "1")
+    assert keys()[0] != before[0]
+
+
+def test_a_zygote_has_imported_what_its_workers_run() -> None:
+    with zygote(spec=environment.specification()) as z:
+        z.expect("ready")
+        modules = z.evaluate("list(__import__('sys').modules)")
+    assert {"raddle._internal.processes.serving", "raddle._internal.serialization"} <= set(modules)
+    assert not {"asyncio", "multiprocessing", "raddle.futures"} & set(modules)

@@ -13,6 +13,10 @@ from raddle._internal.processes import bootstrap, identity
 from raddle._internal.processes.bootstrap import FROZEN
 
 _BOOTSTRAP = os.path.abspath(bootstrap.__file__)
+SERVE = "raddle._internal.processes.serving:serve"
+"""What workers run."""
+# Variables that an interpreter or the C library looks at when it starts, and never again.
+_STARTUP = (b"PYTHON", b"LD_", b"LC_", b"LANG", b"MALLOC_", b"GLIBC_")
 # What other versions might read differently is left out.
 _FORMAT = 4
 
@@ -24,10 +28,16 @@ class Specification(NamedTuple):
     arguments: list[str]
     environment: list[tuple[bytes, bytes]]
     preparation: bytes
+    key: tuple[object, ...]
+    """Not for the Rust side: of zygotes with equal keys one is enough, as workers follow the parent in all else."""
 
 
 def specification(
-    preload: Iterable[str] = (), *, zygote: bool = True, variables: Mapping[str, str] | None = None
+    preload: Iterable[str] = (),
+    *,
+    zygote: bool = True,
+    variables: Mapping[str, str] | None = None,
+    serve: str | None = SERVE,
 ) -> Specification:
     """Describe a zygote, or an interpreter for one worker.
 
@@ -35,6 +45,7 @@ def specification(
         preload: modules to import before the first worker is forked.
         zygote: whether it is one.
         variables: of the environment, in addition to the parent's.
+        serve: the function that its workers run, `module:name`; a zygote imports the module once for all of them.
 
     Raises:
         RuntimeError: it is not known which program the interpreter is; or a frozen program has not called
@@ -56,15 +67,16 @@ def specification(
     preparation = {
         "zygote": zygote,
         "parent": os.getpid(),
-        "preload": modules,
+        "preload": [serve.rpartition(":")[0], *modules] if serve else modules,
         **_surroundings(),
     }
-    return Specification(
-        program,
-        arguments,
-        list(_environment(variables).items()),
-        dumps(preparation, _FORMAT),
-    )
+    environment = _environment(variables)
+    # A module of the user's may be found by, and look at, whatever there is; the interpreter itself only at these.
+    seen: list[Any] = [item for item in environment.items() if item[0].startswith(_STARTUP)]
+    if modules:
+        seen = [environment, preparation["path"], preparation["folder"], preparation["argv"]]
+    key = (zygote, program, tuple(arguments), tuple(modules), serve, dumps(seen, _FORMAT))
+    return Specification(program, arguments, list(environment.items()), dumps(preparation, _FORMAT), key)
 
 
 class Order(NamedTuple):
@@ -80,7 +92,7 @@ def order(
     *,
     name: str,
     index: int,
-    serve: str = "raddle._raddle:serve",
+    serve: str = SERVE,
     variables: Mapping[str, str] | None = None,
 ) -> Order:
     """Describe one worker, as things stand now.

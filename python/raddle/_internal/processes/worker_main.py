@@ -9,6 +9,7 @@ preloaded modules. It is the leader of its process group, so that what its tasks
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from _signal import SIG_IGN, SIGINT, SIGKILL, signal  # type: ignore[import-not-found]
@@ -103,8 +104,6 @@ def name_process(name: str) -> None:
 
 def leave_parent() -> None:
     """Forget, in a forked process, what the one that forked it is to do at its end: removing its files, say."""
-    import atexit
-
     atexit._clear()
     if finalize := getattr(sys.modules.get("weakref"), "finalize", None):
         for finalizer in list(finalize._registry):
@@ -149,8 +148,6 @@ def end(code: int) -> NoReturn:
     try:
         if threading := sys.modules.get("threading"):
             threading._shutdown()
-        import atexit
-
         atexit._run_exitfuncs()
     except BaseException:
         show_error()
