@@ -208,9 +208,14 @@ def _attributes(error: BaseException) -> dict[str, Any]:
     return found
 
 
-def _native(cls: type[BaseException]) -> Any:
-    """Return the nearest built-in base: the one that decides what an instance is made of."""
-    return next(base for base in cls.__mro__ if base.__module__ == "builtins")
+def _native(cls: type) -> Any:
+    """Return the built-in base that decides what an instance is made of."""
+    while cls.__flags__ & _MADE_AT_RUN_TIME:
+        cls = cls.__base__  # type: ignore[assignment]
+    return cls
+
+
+_MADE_AT_RUN_TIME = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 
 
 def _has_own_way(cls: type[BaseException]) -> bool:
@@ -249,7 +254,7 @@ class _Maker:
             self._made[number] = RuntimeError(node.text)  # for an exception that is its own argument
             made = self._in_its_own_way(node) if not problem else None
             if made is None:
-                made = self._from_parts(node, cls, lost)
+                made = self._from_parts(number, cls, lost)
             self._made[number] = made
             _tell(made, lost)
         return self._made[number]
@@ -268,7 +273,8 @@ class _Maker:
         except Exception:
             return None
 
-    def _from_parts(self, node: Node, cls: type[BaseException], lost: list[str]) -> BaseException:
+    def _from_parts(self, number: int, cls: type[BaseException], lost: list[str]) -> BaseException:
+        node = self._nodes[number]
         native = _native(cls)
         if node.message is not None and _Group is not None and issubclass(cls, _Group):
             args: tuple[Any, ...] = node.message, [self._get(number) for number in node.members]
@@ -282,6 +288,7 @@ class _Maker:
             native.__init__(made, *args)
         except Exception:
             made.args = args
+        self._made[number] = made  # it may be an attribute of itself
         for name, part in node.attributes:
             try:
                 value = self._value(part)

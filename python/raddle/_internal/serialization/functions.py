@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from raddle._internal.serialization import captured, wrappers
 from raddle._internal.serialization.namespaces import Space, bind, enter, variables_of
-from raddle._internal.serialization.references import attribute, stands_in_its_module
+from raddle._internal.serialization.references import attribute, is_inherited, stands_in_its_module
 
 __all__ = ["enter", "variables_of"]
 
@@ -28,7 +28,7 @@ class Sender(Protocol):
     """What a pickler remembers while it writes one object."""
 
     upward: bool
-    cells: dict[int, CellType]
+    cells: dict[int, CellType] | None
 
     def space_of(self, variables: dict[str, Any]) -> Space:
         """Return what stands for a namespace in the pickle."""
@@ -39,15 +39,17 @@ _from_parent: weakref.WeakSet[FunctionType] = weakref.WeakSet()
 
 def reduce_function(sender: Sender, function: FunctionType) -> tuple[Any, ...]:
     """Reduce a function that a receiver could not import."""
-    if sender.upward and function in _from_parent:
+    if sender.upward and (function in _from_parent or is_inherited(function)):
         return attribute, (function.__module__, function.__qualname__)
     if wrappers.dispatches(function):
         return wrappers.reduce_dispatch(function)
     space = sender.space_of(function.__globals__)
     cells = function.__closure__
     contents = tuple(map(_content, cells or ()))
-    for cell in cells or ():
-        sender.cells[id(cell)] = cell
+    if cells:
+        if sender.cells is None:
+            sender.cells = {}
+        sender.cells.update((id(cell), cell) for cell in cells)
     code = function.__code__
     used = space.capture(captured.global_names(code))
     values = [value for _, value in used.values()] + [value for content in contents for value in content]
@@ -109,7 +111,7 @@ def _content(cell: CellType) -> tuple[Any, ...]:
 
 def reduce_cell(sender: Sender, cell: CellType) -> tuple[Any, ...]:
     """Reduce a cell; one of a function's is filled with the function."""
-    return CellType, () if id(cell) in sender.cells else _content(cell)
+    return CellType, () if sender.cells and id(cell) in sender.cells else _content(cell)
 
 
 def reduce_code(code: CodeType) -> tuple[Callable[[bytes], Any], tuple[bytes]]:

@@ -1,4 +1,4 @@
-"""Type parameters, as `TypeVar`, which pickle sends by name: those that a worker could not import go by value."""
+"""Type parameters and aliases, which pickle sends by name: those that a worker could not import go by value."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import typing
 from typing import Any
 
 from raddle._internal.serialization.references import goes_by_name
+from raddle._internal.serialization.tokens import Tokens
 
 KINDS: tuple[type, ...] = tuple(
     getattr(typing, name)
@@ -13,42 +14,38 @@ KINDS: tuple[type, ...] = tuple(
     if hasattr(typing, name)
 )
 
+_tokens: Tokens[Any] = Tokens()
+
 
 def reduce_parameter(obj: Any) -> Any:
     """Reduce a type parameter, a `NewType` or a type alias."""
     if goes_by_name(obj):
         return NotImplemented
-    from raddle._internal.serialization import cloud
-
-    kind = type(obj)
-    if kind is typing.TypeVar:
-        arguments: tuple[Any, ...] = (obj.__name__, *obj.__constraints__)
-        options = {
-            "bound": obj.__bound__,
-            "covariant": obj.__covariant__,
-            "contravariant": obj.__contravariant__,
-        }
+    arguments: tuple[Any, ...] = (obj.__name__,)
+    options: dict[str, Any] = {}
+    kind = type(obj).__name__
+    if kind == "TypeVar":
+        arguments += obj.__constraints__
+        options = {name: getattr(obj, f"__{name}__") for name in ("bound", "covariant", "contravariant")}
         if getattr(obj, "__infer_variance__", False):
             options["infer_variance"] = True
-    elif kind.__name__ == "NewType":
-        arguments, options = (obj.__name__, obj.__supertype__), {}
-    elif kind.__name__ == "TypeAliasType":
-        arguments, options = (obj.__name__, obj.__value__), {"type_params": obj.__type_params__}
-    else:
-        arguments, options = (obj.__name__,), {}
-    return make_parameter, (kind, arguments, options, obj.__module__, cloud.tracker_id(obj))
+    elif kind == "NewType":
+        arguments += (obj.__supertype__,)
+    elif kind == "TypeAliasType":
+        arguments += (obj.__value__,)
+        options = {"type_params": obj.__type_params__}
+    return make_parameter, (type(obj), arguments, options, obj.__module__, _tokens.token_of(obj))
 
 
-def make_parameter(kind: Any, arguments: Any, options: Any, module: str | None, tracker: str) -> Any:
-    """Find the type parameter of this tracker id, or make it."""
-    from raddle._internal.serialization import cloud
+def make_parameter(kind: Any, arguments: Any, options: Any, module: str | None, token: str) -> Any:
+    """Find a type parameter or alias, or make it."""
 
-    found: Any = cloud.tracked(tracker)
-    if found is None:
-        found = kind(*arguments, **options)
+    def make() -> Any:
+        made = kind(*arguments, **options)
         try:
-            found.__module__ = module
-        except AttributeError:  # a type alias knows it from the frame that makes it
+            made.__module__ = module
+        except AttributeError:  # an alias has taken it from the frame that made it
             pass
-        found = cloud.track(tracker, found)
-    return found
+        return made
+
+    return _tokens.find(token, make)

@@ -25,9 +25,9 @@ import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from raddle._internal.serialization.modules import MAIN_NAMES
 from raddle._internal.serialization.namespaces import Captured, Space, Variables, bind, stamps
 from raddle._internal.serialization.recent import Recent
+from raddle._internal.serialization.references import attribute, goes_by_name, inherited, is_inherited
 
 
 class Definition(NamedTuple):
@@ -35,12 +35,14 @@ class Definition(NamedTuple):
 
     key: str
     content: bytes
+    bases: tuple[type, ...]
+    """Those that are in the bytes too."""
     values: tuple[Any, ...]
 
 
 # By direction. Strong: what was sent lately must be found when it comes back.
 _definitions: tuple[Recent[type, Definition], Recent[type, Definition]] = Recent(512), Recent(512)
-_known: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
+_known: Recent[str, Any] = Recent(512)  # strong: a local class is not to be made anew for each call
 _applied: weakref.WeakKeyDictionary[type, int] = weakref.WeakKeyDictionary()
 _from_parent: weakref.WeakSet[type] = weakref.WeakSet()
 
@@ -50,7 +52,7 @@ def known_definition(cls: type, *, upward: bool) -> tuple[Any, ...] | None:
     known = _definitions[upward].get(cls)
     if known is None:
         return None
-    values = _values(cls)
+    values = _values(cls, known.bases)
     if len(values) != len(known.values) or not all(map(operator.is_, values, known.values)):
         return None
     return define, (known.key, known.content)
@@ -58,16 +60,16 @@ def known_definition(cls: type, *, upward: bool) -> tuple[Any, ...] | None:
 
 def definition(cls: type, content: bytes, *, upward: bool) -> tuple[Any, ...]:
     """Reduce a class to its definition, whose bytes have it inline."""
-    made = Definition(uuid.uuid4().hex, content, _values(cls))
+    bases = tuple(base for base in cls.__mro__[1:] if not goes_by_name(base))
+    made = Definition(uuid.uuid4().hex, content, bases, _values(cls, bases))
     _definitions[upward].keep(cls, made)
     return define, (made.key, content)
 
 
-def _values(cls: type) -> tuple[Any, ...]:
+def _values(cls: type, bases: tuple[type, ...]) -> tuple[Any, ...]:
     values = tuple(cls.__dict__.values())
-    for base in cls.__mro__[1:-1]:
-        if base.__module__ in MAIN_NAMES:
-            values += tuple(base.__dict__.values())
+    for base in bases:
+        values += tuple(base.__dict__.values())
     return values
 
 
@@ -75,13 +77,19 @@ def define(key: str, content: bytes) -> Any:
     """Load a definition, unless it has been."""
     found = _known.get(key)
     if found is None:
-        found = _known[key] = pickle.loads(content)
+        found = _known.keep(key, pickle.loads(content))
     return found
 
 
-def came_from_parent(cls: type) -> bool:
-    """Tell whether the parent of this worker knows this class by its tracker id."""
-    return cls in _from_parent
+def reference(cls: type) -> tuple[Any, ...] | None:
+    """Reduce a class of a worker's to what its parent knows it by, if it does."""
+    if cls in _from_parent:
+        from raddle._internal.serialization import cloud
+
+        return find_class, (cloud.tracker_id(cls), cls.__module__, cls.__qualname__)
+    if is_inherited(cls):
+        return attribute, (cls.__module__, cls.__qualname__)
+    return None
 
 
 def inline(cls: type, space: Space | None, *, upward: bool) -> tuple[Any, ...]:
@@ -97,16 +105,19 @@ def inline(cls: type, space: Space | None, *, upward: bool) -> tuple[Any, ...]:
     make, arguments, content = cloud.take_apart(cls)
     named = space.capture([cls.__name__]) if space is not None else {}
     state = next(stamps), content, space, named
-    return make_class, (cloud.tracker_id(cls), make, arguments, upward), state, None, None, set_state
+    name = cls.__module__, cls.__qualname__
+    return make_class, (cloud.tracker_id(cls), name, make, arguments, upward), state, None, None, set_state
 
 
-def make_class(tracker: str, make: Callable[..., type], arguments: tuple[Any, ...], upward: bool) -> type:
+def make_class(
+    tracker: str, name: tuple[str, str], make: Callable[..., type], arguments: tuple[Any, ...], upward: bool
+) -> type:
     """Find the class that is described, or make it with nothing in it yet."""
     from raddle._internal.serialization import cloud
 
     cls = cloud.tracked(tracker)
     if cls is None:
-        cls = cloud.track(tracker, make(*arguments))
+        cls = cloud.track(tracker, inherited(*name) or make(*arguments))
         _applied.setdefault(cls, 0)
     if not upward and cls in _applied:
         _from_parent.add(cls)
@@ -123,13 +134,6 @@ def set_state(cls: type, state: tuple[int, Any, Variables | None, Captured]) -> 
         cloud.set_state(cls, content)
     if variables is not None:
         bind(variables, named)
-
-
-def reference(cls: type) -> tuple[Any, ...]:
-    """Reduce a class that came from the parent to its tracker id."""
-    from raddle._internal.serialization import cloud
-
-    return find_class, (cloud.tracker_id(cls), cls.__module__, cls.__qualname__)
 
 
 def find_class(tracker: str, module: str, qualname: str) -> type:

@@ -1,9 +1,9 @@
 """Large bytes-like objects, out of band.
 
 Pickle protocol 5 takes out of band what hands out a `PickleBuffer`, as arrays do. Exact `bytes` and `bytearray` do
-not, so 100 MB of them would be copied into the pickle and out again, and a `memoryview` can't be pickled at all. What
-stands in the arguments, or one or two containers deep, is therefore found first (`find`) and written as a *prelude*
-to the pickle:
+not, nor does an array with gaps, such as every second row of another one: 100 MB of them would be copied into the
+pickle and out again. A `memoryview` can't be pickled at all. What stands in the arguments, or one or two containers
+deep, is therefore found first (`find`) and written as a *prelude* to the pickle:
 
     PROTO 5 │ [ large 0, large 1, … ] POP │ the object itself STOP
 
@@ -16,6 +16,7 @@ their memory, which costs one copy; a `memoryview` arrives as a view of the bloc
 from __future__ import annotations
 
 import pickle
+import sys
 from collections.abc import Callable, Iterable
 from io import BytesIO
 from typing import Any
@@ -26,6 +27,19 @@ OUT_OF_BAND = 32 * 1024
 SCAN_DEPTH = 2
 SCAN_ITEMS = 64
 """How many containers deep is looked, and into containers of how many items: the scan must cost next to nothing."""
+
+
+def _has_gaps(array: Any) -> bool:
+    # NumPy copies such an array into the pickle.
+    numpy = sys.modules.get("numpy")
+    return (
+        numpy is not None
+        and type(array) is numpy.ndarray
+        and array.nbytes >= OUT_OF_BAND
+        and not array.flags.forc
+        and not array.dtype.hasobject
+    )
+
 
 BufferCallback = Callable[[pickle.PickleBuffer], bool]
 
@@ -44,25 +58,21 @@ def find(values: Iterable[Any], depth: int = SCAN_DEPTH) -> list[Any]:
         elif depth and (kind is list or kind is tuple):
             if 0 < len(value) <= SCAN_ITEMS:
                 found += find(value, depth - 1)
-        elif depth and kind is dict and 0 < len(value) <= SCAN_ITEMS:
-            found += find(list(value.values()), depth - 1)
+        elif depth and kind is dict:
+            if 0 < len(value) <= SCAN_ITEMS:
+                found += find(list(value.values()), depth - 1)
+        elif kind.__name__ == "ndarray" and _has_gaps(value):
+            found.append(value)
     return found
 
 
 def taking(buffers: list[pickle.PickleBuffer]) -> BufferCallback:
-    """Make the `buffer_callback` that takes large buffers out of band, into this list.
-
-    A buffer that is not contiguous can't stay in the pickle, so it is taken out whatever its size, as a copy.
-    """
+    """Make the `buffer_callback` that takes large buffers out of band, into this list."""
 
     def take(buffer: pickle.PickleBuffer) -> bool:
-        try:
-            with buffer.raw() as raw:
-                if raw.nbytes < OUT_OF_BAND:
-                    return True
-        except BufferError:
-            with memoryview(buffer) as view:
-                buffer = pickle.PickleBuffer(view.tobytes())
+        with buffer.raw() as raw:
+            if raw.nbytes < OUT_OF_BAND:
+                return True
         buffers.append(buffer)
         return False
 
@@ -80,7 +90,10 @@ class Large:
     def __reduce__(self) -> tuple[Any, ...]:
         if type(self.value) is memoryview:
             return reduce_view(self.value)
-        return type(self.value), (pickle.PickleBuffer(self.value),)
+        if type(self.value) in (bytes, bytearray):
+            return type(self.value), (pickle.PickleBuffer(self.value),)
+        reduced: tuple[Any, ...] = self.value.copy(order="C").__reduce_ex__(5)
+        return reduced
 
 
 def reduce_view(view: memoryview) -> tuple[Any, ...]:

@@ -42,6 +42,8 @@ _ENDINGS = frozenset(
     for start in ("", "/__init__")
 )
 
+_OF_CYTHON = ("cython_runtime", "_cython_")  # made by each extension that Cython has compiled
+
 _verdicts: dict[str, bool] = {"__main__": False}
 _by_value: list[str] = []
 _path_seen: list[str] = []
@@ -56,7 +58,10 @@ class Outlook(NamedTuple):
     """If the bytes of a pickle (protocol 5) contain one of these, it must be made again, by value where needed."""
     watched: tuple[Sized, ...]
     sizes: tuple[int, ...]
-    """As long as each of `watched` has this size, the patterns hold; afterwards ask for a new outlook."""
+    """As long as each of `watched` has this size, the patterns hold; afterwards ask for a new outlook.
+
+    That misses a module that is loaded after another one has been removed, until the next one is loaded.
+    """
 
     def holds(self) -> bool:
         """Tell whether nothing has happened that could change it."""
@@ -66,8 +71,8 @@ class Outlook(NamedTuple):
 def outlook() -> Outlook:
     """Look at the modules that are new since the last time: about a microsecond each."""
     registered = registry()
-    watched = (sys.modules, registered)
-    sizes = (len(sys.modules), len(registered))
+    watched = (sys.modules, sys.path, registered)
+    sizes = (len(sys.modules), len(sys.path), len(registered))
     _forget_if_path_changed()
     for name in sys.modules.keys() - _verdicts.keys():
         importable(name)
@@ -140,7 +145,7 @@ def _forget_if_path_changed() -> None:
 def _judge(name: str, module: ModuleType) -> bool:
     if name in MAIN_NAMES:
         return False
-    if name.partition(".")[0] in _STANDARD:
+    if name.partition(".")[0] in _STANDARD or name.startswith(_OF_CYTHON):
         return True
     if not issubclass(type(module), ModuleType):
         return True  # a stand-in that imports lazily; looking into it might make it do so

@@ -24,11 +24,12 @@ import builtins
 import importlib
 import itertools
 import os
+import pickle
 import sys
 import uuid
 import weakref
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from raddle._internal.serialization.modules import is_registered, module_of_globals
 from raddle._internal.serialization.recent import Recent
@@ -43,6 +44,8 @@ Captured = dict[str, tuple[int, Any]]
 stamps = itertools.count(1)
 """Stamps of what is sent by value, ascending within a process."""
 
+_CONTAINERS = frozenset({list, dict, set, bytearray})
+_LARGEST_DIGESTED = 10_000
 _BASE = ("__name__", "__package__", "__file__", "__path__")
 
 _origin = uuid.uuid4().hex
@@ -54,6 +57,21 @@ def _start_afresh() -> None:
     _sent.clear()
 
 
+class _Bound(NamedTuple):
+    """What a variable was bound to when it was last sent."""
+
+    value: Any
+    """The object, or a weak reference to it."""
+    content: int | None
+    """For one of the built-in containers, a digest of what is in it."""
+    stamp: int
+
+    def still(self, value: Any, content: int | None) -> bool:
+        """Tell whether the variable is bound to the same object, with the same in it."""
+        was = self.value() if type(self.value) is weakref.ref else self.value
+        return was is value and self.content == content
+
+
 class _Sent:
     """A namespace of this process that others have heard of."""
 
@@ -61,19 +79,28 @@ class _Sent:
 
     def __init__(self, variables: Variables, token: Token) -> None:
         self.variables, self.token = variables, token
-        self.bound: dict[str, tuple[Any, int]] = {}
+        self.bound: dict[str, _Bound] = {}
 
     def stamp(self, name: str, value: Any) -> int:
-        """Return the stamp of a variable: the one that it had, unless it is another object now."""
-        was, stamp = self.bound.get(name, (None, 0))
-        if stamp and (was() if type(was) is weakref.ref else was) is value:
-            return stamp
-        stamp = next(stamps)
-        try:
-            self.bound[name] = weakref.ref(value), stamp
-        except TypeError:
-            self.bound[name] = value, stamp
-        return stamp
+        """Return the stamp of a variable: the one that it had, unless it has changed."""
+        content = _digest(value)
+        bound = self.bound.get(name)
+        if bound is None or not bound.still(value, content):
+            try:
+                held: Any = weakref.ref(value)
+            except TypeError:
+                held = value
+            bound = self.bound[name] = _Bound(held, content, next(stamps))
+        return bound.stamp
+
+
+def _digest(value: Any) -> int | None:
+    if type(value) not in _CONTAINERS or len(value) > _LARGEST_DIGESTED:
+        return None
+    try:
+        return hash(pickle.dumps(value, 5))
+    except Exception:
+        return None
 
 
 class _Received:

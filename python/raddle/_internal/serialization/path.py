@@ -60,7 +60,6 @@ class _Tracer(Reducers, _PythonPickler):  # type: ignore[misc]
     def __init__(self, *, upward: bool) -> None:
         super().__init__(_Sink(), PROTOCOL, buffer_callback=lambda _: False)
         self.upward, self.inlining = upward, True
-        self.spaces, self.cells = {}, {}
         self.at: list[Any] = []
         self._deadline = time.monotonic() + LONGEST
 

@@ -40,12 +40,13 @@ PROTOCOL = 5
 class Reducers:
     """How objects are taken apart; to be mixed into one of pickle's picklers."""
 
-    upward: bool
+    upward = False
     """Whether the pickle goes from a worker to its parent."""
-    inlining: bool
+    inlining = False
     """Whether classes that go by value are written out where they occur, as inside a definition."""
-    spaces: dict[int, Space]
-    cells: dict[int, CellType]
+    # Made when they are first needed: most pickles need neither.
+    spaces: dict[int, Space] | None = None
+    cells: dict[int, CellType] | None = None
 
     def reducer_override(self, obj: Any) -> Any:
         """Reduce what pickle would not, or not in a way that a worker could follow; pickle asks for every object."""
@@ -53,10 +54,14 @@ class Reducers:
         reduce = REDUCERS.get(kind)
         if reduce is not None:
             return reduce(self, obj)
-        return _reduce_class(self, obj) if issubclass(kind, type) else NotImplemented
+        if issubclass(kind, type):
+            return _reduce_class(self, obj)
+        return _reduce_singleton(self, obj, kind) if kind.__module__ == "__main__" else NotImplemented
 
     def space_of(self, variables: dict[str, Any]) -> Space:
         """Return what stands for a namespace in this pickle."""
+        if self.spaces is None:
+            self.spaces = {}
         space = self.spaces.get(id(variables))
         if space is None:
             space = self.spaces[id(variables)] = Space(variables, upward=self.upward)
@@ -66,17 +71,29 @@ class Reducers:
 class Pickler(Reducers, pickle.Pickler):
     """The quick one, for one object."""
 
-    def __init__(
-        self,
-        stream: BytesIO,
-        buffers: list[pickle.PickleBuffer] | None = None,
-        *,
-        upward: bool = False,
-        inlining: bool = False,
-    ) -> None:
-        super().__init__(stream, PROTOCOL, buffer_callback=None if buffers is None else large.taking(buffers))
-        self.upward, self.inlining = upward, inlining
-        self.spaces, self.cells = {}, {}
+
+def pickler(
+    stream: BytesIO,
+    buffers: list[pickle.PickleBuffer] | None,
+    *,
+    upward: bool = False,
+    inlining: bool = False,
+) -> Pickler:
+    """Make a pickler.
+
+    Args:
+        stream: what it writes to.
+        buffers: takes the large buffers out of band; without it, they go into the pickle.
+        upward: whether the pickle goes from a worker to its parent.
+        inlining: whether classes that go by value are written out where they occur.
+    """
+    # Without an __init__ of its own it is made in a third of the time.
+    made = Pickler(stream, PROTOCOL, buffer_callback=None if buffers is None else large.taking(buffers))
+    if upward:
+        made.upward = True
+    if inlining:
+        made.inlining = True
+    return made
 
 
 REDUCERS: dict[type, Callable[[Any, Any], Any]] = {}
@@ -91,9 +108,13 @@ def register(kind: type, reduce: Callable[[Any], Any]) -> None:
     REDUCERS[kind] = lambda _, obj: reduce(obj)
 
 
-def _reduce_class(pickler: Reducers, cls: type) -> Any:
-    upward = pickler.upward
-    if not pickler.inlining:
+_MADE_BY_PYTHON = 1 << 9  # Py_TPFLAGS_HEAPTYPE
+_KIND = _MADE_BY_PYTHON | 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE
+
+
+def _reduce_class(sender: Reducers, cls: type) -> Any:
+    upward = sender.upward
+    if not sender.inlining:
         known = identity.known_definition(cls, upward=upward)
         if known is not None:
             return known
@@ -102,39 +123,65 @@ def _reduce_class(pickler: Reducers, cls: type) -> Any:
     if cls.__module__ == "builtins":
         special = _with_cloudpickle().special(cls)
         return NotImplemented if special is None else special
-    if upward and identity.came_from_parent(cls):
-        return identity.reference(cls)
-    if pickler.inlining:
+    if cls.__flags__ & _KIND != _MADE_BY_PYTHON:
+        return NotImplemented  # an extension's: nothing is gained by taking it apart
+    if upward:
+        reference = identity.reference(cls)
+        if reference is not None:
+            return reference
+    if sender.inlining:
         _with_cloudpickle()
         space = None
         if not upward and stands_in_its_module(cls) and cls.__qualname__ == cls.__name__:
-            space = pickler.space_of(sys.modules[cls.__module__].__dict__)
+            space = sender.space_of(sys.modules[cls.__module__].__dict__)
         return identity.inline(cls, space, upward=upward)
     stream = BytesIO()
-    Pickler(stream, upward=upward, inlining=True).dump(cls)
+    pickler(stream, None, upward=upward, inlining=True).dump(cls)
     return identity.definition(cls, stream.getvalue(), upward=upward)
 
 
-def _reduce_function(pickler: Reducers, function: FunctionType) -> Any:
-    return NotImplemented if goes_by_name(function) else functions.reduce_function(pickler, function)
+def _reduce_singleton(sender: Reducers, obj: Any, kind: Any) -> Any:
+    """Reduce an object of a class of `__main__`; if its `__reduce__` returns its name there, it goes by value once."""
+    if kind.__reduce_ex__ is object.__reduce_ex__ and kind.__reduce__ is object.__reduce__:
+        return NotImplemented
+    reduced = obj.__reduce_ex__(PROTOCOL)
+    if type(reduced) is not str or "." in reduced:
+        return reduced
+    space = sender.space_of(sys.modules["__main__"].__dict__)
+    return singleton, (space, reduced, kind), getattr(obj, "__dict__", None)
+
+
+def singleton(variables: dict[str, Any], name: str, kind: Any) -> Any:
+    """Return the object of this name, or make it."""
+    found = variables.get(name)
+    if type(found) is not kind:
+        found = variables[name] = kind.__new__(kind)
+    return found
+
+
+def _reduce_function(sender: Reducers, function: FunctionType) -> Any:
+    return NotImplemented if goes_by_name(function) else functions.reduce_function(sender, function)
+
+
+def is_found(method: MethodType) -> bool:
+    """Tell whether its owner has a method under its name: a private one it has under another."""
+    try:
+        return bool(getattr(method.__self__, method.__func__.__name__) == method)
+    except Exception:
+        return False
 
 
 def _reduce_method(_: Reducers, method: MethodType) -> Any:
-    owner, name = method.__self__, method.__func__.__name__
-    try:
-        if getattr(owner, name) == method:
-            return getattr, (owner, name)
-    except Exception:
-        pass
-    return MethodType, (method.__func__, owner)  # a private one, or one that is no attribute of its owner
+    owner, function = method.__self__, method.__func__
+    return (getattr, (owner, function.__name__)) if is_found(method) else (MethodType, (function, owner))
 
 
-def _reduce_module(pickler: Reducers, module: ModuleType) -> Any:
+def _reduce_module(sender: Reducers, module: ModuleType) -> Any:
     name = module.__name__
     if name in MAIN_NAMES or (sys.modules.get(name) is module and importable(name)):
         return importlib.import_module, ("__main__" if name in MAIN_NAMES else name,)
     content = module.__dict__
-    space = pickler.space_of(content)
+    space = sender.space_of(content)
     names = [name for name in content if not (name.startswith("__") and name.endswith("__"))]
     return module_in, (space, name), space.capture(names), None, None, fill_module
 
@@ -186,9 +233,9 @@ def _call(reduce: Callable[[Any], Any], _: Reducers, obj: Any) -> Any:
     return reduce(obj)
 
 
-def _reduce_with_cloudpickle(pickler: Reducers, obj: Any) -> Any:
+def _reduce_with_cloudpickle(sender: Reducers, obj: Any) -> Any:
     _with_cloudpickle()
-    return REDUCERS[type(obj)](pickler, obj)
+    return REDUCERS[type(obj)](sender, obj)
 
 
 _NOTHING: dict[Any, Any] = {}
@@ -224,6 +271,8 @@ REDUCERS.update(
         memoryview: lambda _, view: large.reduce_view(view),
         ContextVar: lambda _, variable: variables.reduce_variable(variable),
         wrappers.Cache: lambda _, cache: wrappers.reduce_cache(cache),
+        functools.singledispatchmethod: lambda _, method: wrappers.reduce_dispatch_method(method),
+        functools.partialmethod: lambda _, method: wrappers.reduce_partial_method(method),
         functools.cached_property: lambda _, prop: wrappers.reduce_property(prop),
     }
 )

@@ -23,11 +23,12 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Iterable
 from io import BytesIO
+from types import MethodType
 from typing import Any
 
 from raddle._internal.serialization import modules
 from raddle._internal.serialization.large import dump_with_prelude, find, taking
-from raddle._internal.serialization.pickling import PROTOCOL, Pickler
+from raddle._internal.serialization.pickling import PROTOCOL, is_found, pickler
 from raddle._internal.serialization.refusals import Sent, is_refusal, refused
 
 Buffers = list[pickle.PickleBuffer]
@@ -111,7 +112,9 @@ def dump_function(function: Any, buffers: Buffers | None = None) -> bytes:
         NotSerializable: something that it needs can't be pickled.
     """
     name = getattr(function, "__name__", None) or type(function).__name__
-    return _dump(function, (), buffers, Sent(name, f"the function {name!r}"), tried=False)
+    # Pickle sends a method by its name, even if that is not what its owner has it under.
+    private = type(function) is MethodType and not is_found(function)
+    return _dump(function, (), buffers, Sent(name, f"the function {name!r}"), tried=private)
 
 
 load_function: Callable[..., Any] = loads
@@ -157,8 +160,8 @@ def _dump_quickly(obj: Any, buffers: Buffers | None) -> bytes | None:
 
 def _dump_by_value(obj: Any, buffers: Buffers | None, large: list[Any], upward: bool) -> bytes:
     stream = BytesIO()
-    pickler = Pickler(stream, buffers, upward=upward)
+    writer = pickler(stream, buffers, upward=upward)
     if large:
-        return dump_with_prelude(pickler, stream, large, obj)
-    pickler.dump(obj)
+        return dump_with_prelude(writer, stream, large, obj)
+    writer.dump(obj)
     return stream.getvalue()

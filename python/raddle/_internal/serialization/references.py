@@ -1,4 +1,8 @@
-"""Whether a function or a class can be sent by name: a worker that imports the module finds the same thing there."""
+"""Whether a function or a class can be sent by name.
+
+Down, it can if a worker that imports the module finds the same thing there. Up, from a worker that is a fork of the
+user's process (`start="fork"`), it can if it was there before the fork, whatever its module.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ import sys
 from typing import Any
 
 from raddle._internal.serialization.modules import MAIN_NAMES, importable
+
+_inherited: dict[str, dict[str, Any]] = {}
 
 
 def goes_by_name(obj: Any) -> bool:
@@ -34,3 +40,29 @@ def attribute(module: str, qualname: str) -> Any:
     for part in qualname.split("."):
         found = getattr(found, part)
     return found
+
+
+def inherit() -> None:
+    """Take note, in a fork of the user's process that is to be its worker, of what the two have in common."""
+    _inherited.clear()
+    for name, module in list(sys.modules.items()):
+        content = getattr(module, "__dict__", None)
+        if isinstance(content, dict) and not importable(name):
+            _inherited[name] = dict(content)
+
+
+def inherited(module: str, qualname: str) -> Any:
+    """Return what stood in a module before the fork, and stands there still; None if there is nothing."""
+    content = _inherited.get(module)
+    root = qualname.partition(".")[0]
+    if content is None or root not in content:
+        return None
+    try:
+        return attribute(module, qualname) if vars(sys.modules[module])[root] is content[root] else None
+    except (AttributeError, KeyError):
+        return None
+
+
+def is_inherited(obj: Any) -> bool:
+    """Tell whether the parent has this function or class under its name too."""
+    return bool(_inherited) and inherited(obj.__module__, obj.__qualname__) is obj

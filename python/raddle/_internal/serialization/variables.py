@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import importlib
 import sys
-import uuid
 from contextvars import Context, ContextVar
 from types import ModuleType
 from typing import Any
 
 from raddle._internal.serialization.modules import importable
 from raddle._internal.serialization.recent import Recent
+from raddle._internal.serialization.tokens import Tokens
 
 Place = tuple[str, str]
 """A module and a qualified name."""
 
 _places: Recent[ContextVar[Any], tuple[Place | None, int]] = Recent(1024)
-_tokens: Recent[ContextVar[Any], str] = Recent(1024)
-_by_token: dict[str, ContextVar[Any]] = {}
+_tokens: Tokens[ContextVar[Any]] = Tokens()
 
 
 def reduce_variable(variable: ContextVar[Any]) -> tuple[Any, ...]:
@@ -30,12 +29,11 @@ def reduce_variable(variable: ContextVar[Any]) -> tuple[Any, ...]:
     place = place_of(variable)
     if place is not None and importable(place[0]):
         return variable_at, place
-    token = _tokens.get(variable) or _tokens.keep(variable, uuid.uuid4().hex)
     try:
         default: tuple[Any, ...] = (Context().run(variable.get),)
     except LookupError:
         default = ()
-    return variable_of, (token, variable.name, default)
+    return variable_of, (_tokens.token_of(variable), variable.name, default)
 
 
 def variable_at(module: str, qualname: str) -> Any:
@@ -48,15 +46,7 @@ def variable_at(module: str, qualname: str) -> Any:
 
 def variable_of(token: str, name: str, default: tuple[Any, ...]) -> ContextVar[Any]:
     """Return the variable that stands for another process' one, or this process' own when it comes back."""
-    for variable, known in list(_tokens.items()):
-        if known == token:
-            return variable
-    found = _by_token.get(token)
-    if found is None:
-        found = ContextVar(name, default=default[0]) if default else ContextVar(name)
-        found = _by_token.setdefault(token, found)
-        _tokens.keep(found, token)
-    return found
+    return _tokens.find(token, lambda: ContextVar(name, default=default[0]) if default else ContextVar(name))
 
 
 def place_of(variable: ContextVar[Any]) -> Place | None:

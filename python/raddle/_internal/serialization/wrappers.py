@@ -4,7 +4,9 @@
 |---|---|
 | `lru_cache`, `cache` | the function under an empty cache of the same size |
 | `singledispatch` | the implementations, registered anew |
+| `singledispatchmethod` | its dispatching function under a new one |
 | `cached_property` | the function under a property (up to CPython 3.11, it holds a lock) |
+| `partialmethod` | a new one (from CPython 3.14 on, pickle makes one without arguments) |
 """
 
 from __future__ import annotations
@@ -65,3 +67,23 @@ def make_property(function: Any, name: str | None) -> functools.cached_property[
     if name is not None:
         made.__set_name__(object, name)
     return made
+
+
+def reduce_dispatch_method(method: functools.singledispatchmethod[Any]) -> tuple[Any, ...]:
+    """Reduce a `singledispatchmethod`."""
+    return functools.singledispatchmethod, (method.func,), method.dispatcher, None, None, fill_dispatch_method
+
+
+def fill_dispatch_method(method: Any, dispatcher: Any) -> None:
+    """Give a `singledispatchmethod` its implementations."""
+    method.dispatcher = dispatcher
+
+
+def reduce_partial_method(method: functools.partialmethod[Any]) -> tuple[Any, ...]:
+    """Reduce a `partialmethod`."""
+    return make_partial_method, (method.func, method.args, method.keywords), method.__dict__
+
+
+def make_partial_method(function: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    """Make a `partialmethod`."""
+    return functools.partialmethod(function, *args, **keywords)
