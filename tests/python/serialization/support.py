@@ -27,6 +27,9 @@ def write(obj):
     sent.write(struct.pack("I", len(data)) + data)
     sent.flush()
 
+def copies(buffers):
+    return [bytes(one.raw()) if one.raw().readonly else bytearray(one.raw()) for one in buffers]
+
 def serve():
     sys.path[:] = read()
     from contextvars import Context
@@ -39,7 +42,7 @@ def serve():
             args, kwargs = serialization.load_call(call, buffers)
             context = Context() if context is None else serialization.load_context(context)
             value = context.run(function, *args, **(kwargs or {}))
-            reply = "value", serialization.dump_result(value, taken), [buffer.raw().tobytes() for buffer in taken]
+            reply = "value", serialization.dump_result(value, taken), copies(taken)
         except BaseException as error:
             reply = "error", serialization.dump_error(error), []
         function = args = kwargs = value = None
@@ -47,6 +50,11 @@ def serve():
 
 serve()
 """
+
+
+def copies(buffers: list[pickle.PickleBuffer]) -> list[bytes | bytearray]:
+    """Copy buffers as an arena does: what could be written to still can be."""
+    return [bytes(one.raw()) if one.raw().readonly else bytearray(one.raw()) for one in buffers]
 
 
 class Worker:
@@ -66,13 +74,13 @@ class Worker:
         taken: list[pickle.PickleBuffer] = []
         sent = serialization.dump_function(function)
         call = serialization.dump_call(args, kwargs, taken)
-        # As in an arena, all of it is writable unless it was not.
-        buffers = [bytes(one) if one.raw().readonly else bytearray(one.raw()) for one in taken]
-        self._write((sent, call, buffers, None if context is None else serialization.dump_context(context)))
+        self._write(
+            (sent, call, copies(taken), None if context is None else serialization.dump_context(context))
+        )
         kind, data, buffers = self._read()
         if kind == "error":
             raise serialization.load_error(data)
-        return serialization.load_result(data, map(bytearray, buffers))
+        return serialization.load_result(data, buffers)
 
     def _write(self, message: Any) -> None:
         assert self._process.stdin is not None

@@ -10,7 +10,7 @@ import pytest
 
 from raddle._internal import serialization
 from raddle._internal.serialization import OUT_OF_BAND
-from tests.python.serialization.support import Worker
+from tests.python.serialization.support import Worker, copies
 
 LARGE = bytes(range(256)) * (OUT_OF_BAND // 256)
 
@@ -21,9 +21,7 @@ def sent(*args: Any, **kwargs: Any) -> tuple[bytes, list[pickle.PickleBuffer]]:
 
 
 def received(data: bytes, buffers: list[pickle.PickleBuffer]) -> tuple[Any, Any]:
-    """Load as a receiver does: from copies, writable unless the sender's were not."""
-    copies = [bytes(one.raw()) if one.raw().readonly else bytearray(one.raw()) for one in buffers]
-    args, kwargs = serialization.load_call(data, copies)
+    args, kwargs = serialization.load_call(data, copies(buffers))
     return args, kwargs
 
 

@@ -153,6 +153,7 @@ def _parts(owner: Any) -> Iterator[tuple[str, Any]]:
                 if hasattr(owner, attribute):
                     yield f".{attribute}", getattr(owner, attribute)
         yield from _parts_of_wrapper(owner)
+        yield ".__class__", type(owner)
 
 
 def _parts_of_function(function: FunctionType) -> Iterator[tuple[str, Any]]:
