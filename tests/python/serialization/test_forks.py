@@ -8,11 +8,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from raddle._internal import serialization
 from raddle._internal.serialization.references import inherit
 
 PROGRAM = """
 import dataclasses, enum, os
+import pytest
+
 from raddle._internal import serialization
 from raddle._internal.serialization.references import inherit
 
@@ -55,6 +59,7 @@ def test_classes_of_main_in_a_fork_of_it() -> None:
     assert done.stdout.strip() == "all is well", done.stderr
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_what_a_fork_makes_is_not_what_another_one_makes() -> None:
     """Both have the state of the process that they came from, as the workers of one zygote do."""
     loaded = []
