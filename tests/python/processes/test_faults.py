@@ -353,12 +353,8 @@ def test_nothing_is_left_100_ms_after_the_parent_was_killed(stopped: bool) -> No
 
 
 def test_a_zygote_whose_parent_is_gone_before_it_looks_does_not_start() -> None:
-    spec = environment.specification(serve=None)
     # As if by another parent, which this process is not.
-    preparation = spec.preparation.replace(
-        os.getpid().to_bytes(4, "little"), (os.getpid() + 1).to_bytes(4, "little")
-    )
-    with zygote(spec=spec._replace(preparation=preparation)) as z:
+    with zygote(parent=os.getpid() + 1) as z:
         assert z.receive() is None
         assert z.process.wait(10) == 0
 

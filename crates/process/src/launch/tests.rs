@@ -121,7 +121,7 @@ fn a_pipe_with(bytes: &[u8]) -> OwnedFd {
 #[test]
 fn workers_are_asked_for_and_reported() {
     let zygote = Zygote::start(&played_by_this_program("zygote", b"")).expect("it starts");
-    assert!(matches!(next(&zygote), Report::Ready { threads: 1 }));
+    assert!(matches!(next(&zygote), Report::Ready { threads: 1, .. }));
     for (ticket, body) in [(5, b"small".to_vec()), (6, vec![7; 60_000])] {
         zygote.fork(ticket, &[a_pipe_with(&body).as_fd()], &body).expect("there is room");
         let Report::Forked { ticket: of, pid, pidfd } = next(&zygote) else { panic!("not forked") };

@@ -34,7 +34,7 @@ pub(super) struct Worker<T> {
     pub(super) side: ParentSide,
     gallery: Arc<Gallery>,
     pub(super) pid: u32,
-    pub(super) pidfd: Option<Pidfd>,
+    pub(super) pidfd: Option<Arc<Pidfd>>,
     /// By the number of the claim.
     claims: [Option<Handed<T>>; WINDOW],
     /// The claims in the order in which they were handed out.
@@ -56,6 +56,8 @@ pub(super) struct Worker<T> {
 pub(super) enum Mail<T> {
     Ready,
     Broken(Vec<u8>),
+    /// It begins no further task, and ends.
+    Leaving,
     Finished(Order<T>, Reply),
     Note(u16, Vec<u8>),
 }
@@ -168,6 +170,21 @@ impl<T> Worker<T> {
         self.side.tell(&Message { kind, flags: 0, task: 0, parts })
     }
 
+    /// Whether it has something to do: a task, or to get ready.
+    pub(super) fn is_busy(&self) -> bool {
+        self.in_hand() > 0 || self.phase == Phase::Starting
+    }
+
+    /// The task that it got last, of those that it has.
+    pub(super) fn last_handed(&self) -> Option<u64> {
+        self.claims[usize::from(*self.sequence.back()?)].as_ref().map(|handed| handed.number)
+    }
+
+    /// Takes back what it has not begun, the last first.
+    pub(super) fn take_back_all(&mut self) -> impl Iterator<Item = Handed<T>> {
+        std::iter::from_fn(|| self.take_back_last())
+    }
+
     /// Takes back the task that it got last, unless it has begun it.
     pub(super) fn take_back_last(&mut self) -> Option<Handed<T>> {
         let claim = *self.sequence.back()?;
@@ -201,6 +218,7 @@ impl<T> Worker<T> {
         Ok(Some(match header.kind {
             message::READY => Mail::Ready,
             message::BROKEN => Mail::Broken(body),
+            message::LEAVING => Mail::Leaving,
             message::RESULT | message::ERROR => self.reply(header, body)?,
             kind if kind >= message::NOTE => Mail::Note(kind, body),
             _ => return Err(Corrupt("a message of no kind")),

@@ -43,6 +43,7 @@ def _run() -> None:
     if request is None or request.kind != messages.PREPARE:
         os._exit(0)
     preparation = loads(request.body)
+    preparation["parent"] = request.pid
     if preparation["zygote"]:
         from raddle._internal.processes.zygote import main as run
     else:
