@@ -441,7 +441,7 @@ def test_classes_are_forgotten_in_the_end() -> None:
     serialization.dump_call((Local(),), None)
     del Local
     for _ in range(600):
-        serialization.dump_call((type("Other", (), {}),), None)
+        serialization.dump_call((type("Other", (), {})(),), None)
     gc.collect()
     assert gone() is None
 

@@ -21,12 +21,21 @@ from typing import Any, cast
 
 from cloudpickle import cloudpickle as _cloudpickle
 
+_OTHERWISE = frozenset(
+    {
+        io.TextIOWrapper,  # a file would arrive as a copy of its content
+        typing.TypeVar,
+        memoryview,
+        types.CodeType,
+        types.CellType,
+        types.ModuleType,
+        types.MethodType,
+    }
+)
+"""What Raddle reduces in other ways."""
+
 REDUCERS: dict[type, Callable[[Any], Any]] = {
-    kind: reducer
-    for kind, reducer in _cloudpickle.Pickler._dispatch_table.items()
-    # A file would arrive as a copy of its content; code, cells and modules are dealt with by Raddle itself.
-    if kind
-    not in (io.TextIOWrapper, memoryview, types.CodeType, types.CellType, types.ModuleType, types.MethodType)
+    kind: reduce for kind, reduce in _cloudpickle.Pickler._dispatch_table.items() if kind not in _OTHERWISE
 }
 """Reducers for exact types that pickle has none for."""
 

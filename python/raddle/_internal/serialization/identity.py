@@ -19,25 +19,31 @@ applies one to a class of its own. So a worker's changes to a class stay until t
 from __future__ import annotations
 
 import operator
-import pickle
-import uuid
 import weakref
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from _pickle import UnpicklingError, loads
 
-from raddle._internal.serialization.namespaces import Captured, Space, Variables, bind, stamps
+from raddle._internal.serialization.namespaces import bind, stamps
 from raddle._internal.serialization.recent import Recent
 from raddle._internal.serialization.references import attribute, goes_by_name, inherited, is_inherited
+from raddle._internal.serialization.tokens import new_token
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from raddle._internal.serialization.namespaces import Captured, Space, Variables
 
 
-class Definition(NamedTuple):
-    """The bytes of a class, and what it consisted of when they were made."""
+class Definition:
+    """The bytes of a class, and what it and its bases, as far as they are in the bytes too, consisted of then."""
 
-    key: str
-    content: bytes
-    bases: tuple[type, ...]
-    """Those that are in the bytes too."""
-    values: tuple[Any, ...]
+    __slots__ = ("bases", "content", "key", "values")
+
+    def __init__(self, cls: type, content: bytes) -> None:
+        self.key, self.content = new_token(), content
+        self.bases = tuple(base for base in cls.__mro__[1:] if not goes_by_name(base))
+        self.values = _values(cls, self.bases)
 
 
 # By direction. Strong: what was sent lately must be found when it comes back.
@@ -60,8 +66,7 @@ def known_definition(cls: type, *, upward: bool) -> tuple[Any, ...] | None:
 
 def definition(cls: type, content: bytes, *, upward: bool) -> tuple[Any, ...]:
     """Reduce a class to its definition, whose bytes have it inline."""
-    bases = tuple(base for base in cls.__mro__[1:] if not goes_by_name(base))
-    made = Definition(uuid.uuid4().hex, content, bases, _values(cls, bases))
+    made = Definition(cls, content)
     _definitions[upward].keep(cls, made)
     return define, (made.key, content)
 
@@ -77,7 +82,7 @@ def define(key: str, content: bytes) -> Any:
     """Load a definition, unless it has been."""
     found = _known.get(key)
     if found is None:
-        found = _known.keep(key, pickle.loads(content))
+        found = _known.keep(key, loads(content))
     return found
 
 
@@ -142,7 +147,7 @@ def find_class(tracker: str, module: str, qualname: str) -> type:
 
     found = cloud.tracked(tracker)
     if found is None:
-        raise pickle.UnpicklingError(
+        raise UnpicklingError(
             f"the class {module}.{qualname} was sent to a worker and is gone: keep a reference to it"
         )
     return found

@@ -24,22 +24,25 @@ import builtins
 import importlib
 import itertools
 import os
-import pickle
 import sys
-import uuid
 import weakref
+from _pickle import dumps
 from types import ModuleType
-from typing import Any, NamedTuple
 
 from raddle._internal.serialization.modules import is_registered, module_of_globals
 from raddle._internal.serialization.recent import Recent
+from raddle._internal.serialization.tokens import new_token
 
-Variables = dict[str, Any]
-Token = tuple[str, str]
-"""The process that the namespace is of, and the name of its module or, without one, a name made for it."""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-Captured = dict[str, tuple[int, Any]]
-"""Variables by name, with their stamps."""
+    Variables = dict[str, Any]
+    Token = tuple[str, str]
+    """The process that the namespace is of, and the name of its module or, without one, a name made for it."""
+
+    Captured = dict[str, tuple[int, Any]]
+    """Variables by name, with their stamps."""
 
 stamps = itertools.count(1)
 """Stamps of what is sent by value, ascending within a process."""
@@ -48,23 +51,31 @@ _CONTAINERS = frozenset({list, dict, set, bytearray})
 _LARGEST_DIGESTED = 10_000
 _BASE = ("__name__", "__package__", "__file__", "__path__")
 
-_origin = uuid.uuid4().hex
+_origin = new_token()
 
 
 def _start_afresh() -> None:
     global _origin
-    _origin = uuid.uuid4().hex
+    _origin = new_token()
     _sent.clear()
 
 
-class _Bound(NamedTuple):
-    """What a variable was bound to when it was last sent."""
+class _Bound:
+    """What a variable was bound to when it was last sent.
 
-    value: Any
-    """The object, or a weak reference to it."""
-    content: int | None
-    """For one of the built-in containers, a digest of what is in it."""
-    stamp: int
+    `value` is the object, or a weak reference to it; `content`, for one of the built-in containers, a digest of what
+    is in it.
+    """
+
+    __slots__ = ("content", "stamp", "value")
+
+    def __init__(self, value: Any, content: int | None) -> None:
+        try:
+            self.value = weakref.ref(value)
+        except TypeError:
+            self.value = value
+        self.content = content
+        self.stamp = next(stamps)
 
     def still(self, value: Any, content: int | None) -> bool:
         """Tell whether the variable is bound to the same object, with the same in it."""
@@ -86,11 +97,7 @@ class _Sent:
         content = _digest(value)
         bound = self.bound.get(name)
         if bound is None or not bound.still(value, content):
-            try:
-                held: Any = weakref.ref(value)
-            except TypeError:
-                held = value
-            bound = self.bound[name] = _Bound(held, content, next(stamps))
+            bound = self.bound[name] = _Bound(value, content)
         return bound.stamp
 
 
@@ -98,7 +105,7 @@ def _digest(value: Any) -> int | None:
     if type(value) not in _CONTAINERS or len(value) > _LARGEST_DIGESTED:
         return None
     try:
-        return hash(pickle.dumps(value, 5))
+        return hash(dumps(value, 5))
     except Exception:
         return None
 
@@ -140,7 +147,7 @@ class Space:
     def _sent(self) -> _Sent:
         sent = _sent.get(id(self.variables))
         if sent is None or sent.variables is not self.variables:
-            token = (_origin, _name_of(self.variables) or uuid.uuid4().hex)
+            token = (_origin, _name_of(self.variables) or new_token())
             sent = _sent.keep(id(self.variables), _Sent(self.variables, token))
         return sent
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import functools
 import importlib
-import pickle
 import sys
 import weakref
+from _pickle import PickleBuffer
+from _pickle import Pickler as _Pickler
 from collections import OrderedDict
-from collections.abc import Callable
 from contextvars import ContextVar
 from io import BytesIO, TextIOWrapper
 from types import (
@@ -27,12 +27,19 @@ from types import (
     MethodType,
     ModuleType,
 )
-from typing import Any
 
-from raddle._internal.serialization import functions, generics, identity, large, variables, wrappers
+from raddle._internal.serialization import functions, identity, large, variables, wrappers
 from raddle._internal.serialization.modules import MAIN_NAMES, importable
-from raddle._internal.serialization.namespaces import Captured, Space, bind
+from raddle._internal.serialization.namespaces import Space, bind
+from raddle._internal.serialization.recent import Recent
 from raddle._internal.serialization.references import attribute, goes_by_name, stands_in_its_module
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from raddle._internal.serialization.namespaces import Captured
 
 PROTOCOL = 5
 
@@ -51,12 +58,19 @@ class Reducers:
     def reducer_override(self, obj: Any) -> Any:
         """Reduce what pickle would not, or not in a way that a worker could follow; pickle asks for every object."""
         kind = type(obj)
+        if kind in _as_pickle_does:
+            return NotImplemented
         reduce = REDUCERS.get(kind)
         if reduce is not None:
             return reduce(self, obj)
         if issubclass(kind, type):
             return _reduce_class(self, obj)
-        return _reduce_singleton(self, obj, kind) if kind.__module__ == "__main__" else NotImplemented
+        if kind.__module__ == "typing":
+            return _reduce_generic(obj)
+        if kind.__module__ == "__main__" and _has_own_way(kind):
+            return _reduce_singleton(self, obj, kind)
+        _as_pickle_does.keep(kind, None)
+        return NotImplemented
 
     def space_of(self, variables: dict[str, Any]) -> Space:
         """Return what stands for a namespace in this pickle."""
@@ -68,13 +82,13 @@ class Reducers:
         return space
 
 
-class Pickler(Reducers, pickle.Pickler):
+class Pickler(Reducers, _Pickler):
     """The quick one, for one object."""
 
 
 def pickler(
     stream: BytesIO,
-    buffers: list[pickle.PickleBuffer] | None,
+    buffers: list[PickleBuffer] | None,
     *,
     upward: bool = False,
     inlining: bool = False,
@@ -96,6 +110,9 @@ def pickler(
     return made
 
 
+_as_pickle_does: Recent[type, None] = Recent(256)
+"""Classes whose instances are pickle's affair, so that a list of a thousand is asked about once."""
+
 REDUCERS: dict[type, Callable[[Any, Any], Any]] = {}
 """By exact type: what takes the pickler and an object, and returns what `__reduce__` would, or NotImplemented."""
 
@@ -106,6 +123,7 @@ def register(kind: type, reduce: Callable[[Any], Any]) -> None:
     The plain pickle that is tried first must refuse them: `kind.__reduce__` has to raise.
     """
     REDUCERS[kind] = lambda _, obj: reduce(obj)
+    _as_pickle_does.pop(kind, None)
 
 
 _MADE_BY_PYTHON = 1 << 9  # Py_TPFLAGS_HEAPTYPE
@@ -140,10 +158,18 @@ def _reduce_class(sender: Reducers, cls: type) -> Any:
     return identity.definition(cls, stream.getvalue(), upward=upward)
 
 
+def _reduce_generic(obj: Any) -> Any:
+    from raddle._internal.serialization.generics import KINDS, reduce_parameter
+
+    return reduce_parameter(obj) if type(obj) in KINDS else NotImplemented
+
+
+def _has_own_way(kind: Any) -> bool:
+    return kind.__reduce_ex__ is not object.__reduce_ex__ or kind.__reduce__ is not object.__reduce__
+
+
 def _reduce_singleton(sender: Reducers, obj: Any, kind: Any) -> Any:
     """Reduce an object of a class of `__main__`; if its `__reduce__` returns its name there, it goes by value once."""
-    if kind.__reduce_ex__ is object.__reduce_ex__ and kind.__reduce__ is object.__reduce__:
-        return NotImplemented
     reduced = obj.__reduce_ex__(PROTOCOL)
     if type(reduced) is not str or "." in reduced:
         return reduced
@@ -258,7 +284,6 @@ REDUCERS.update(
         _reduce_with_cloudpickle,
     )
 )
-REDUCERS.update(dict.fromkeys(generics.KINDS, lambda _, obj: generics.reduce_parameter(obj)))
 REDUCERS.update(
     {
         type: _reduce_class,

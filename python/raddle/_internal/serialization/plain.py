@@ -20,20 +20,37 @@ protocol, in the order in which they were taken, writable unless the sender's we
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Callable, Iterable
+from _pickle import PickleBuffer
+from _pickle import dumps as _dumps
+from _pickle import loads as _loads
 from io import BytesIO
 from types import MethodType
-from typing import Any
 
 from raddle._internal.serialization import modules
 from raddle._internal.serialization.large import dump_with_prelude, find, taking
 from raddle._internal.serialization.pickling import PROTOCOL, is_found, pickler
-from raddle._internal.serialization.refusals import Sent, is_refusal, refused
 
-Buffers = list[pickle.PickleBuffer]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
 
-_outlook = modules.Outlook((), ((),), (-1,))
+    Buffers = list[PickleBuffer]
+
+_outlook: modules.Outlook | None = None
+
+
+class Sent:
+    """What an object is to the user who sends it.
+
+    `root` is what it is called in a path, and empty for the pair of `args` and `kwargs`; `what` is `the result`, `the
+    function`, and not needed for a call.
+    """
+
+    __slots__ = ("root", "task", "upward", "what")
+
+    def __init__(self, root: str, what: str = "", task: str | None = None, *, upward: bool = False) -> None:
+        self.root, self.what, self.task, self.upward = root, what, task, upward
 
 
 def dumps(obj: object, buffers: Buffers | None = None) -> bytes:
@@ -51,7 +68,7 @@ def dumps(obj: object, buffers: Buffers | None = None) -> bytes:
 
 def loads(data: Any, buffers: Iterable[Any] | None = None) -> Any:
     """Make the object that was pickled."""
-    return pickle.loads(data, buffers=buffers)
+    return _loads(data, buffers=buffers)
 
 
 def dump_call(
@@ -137,6 +154,8 @@ def _dump(obj: Any, values: Iterable[Any], buffers: Buffers | None, sent: Sent, 
     except Exception as error:
         if buffers is not None:
             buffers.clear()
+        from raddle._internal.serialization.refusals import is_refusal, refused
+
         if not is_refusal(error):
             raise
         raise refused(obj, error, sent) from error
@@ -145,11 +164,11 @@ def _dump(obj: Any, values: Iterable[Any], buffers: Buffers | None, sent: Sent, 
 def _dump_quickly(obj: Any, buffers: Buffers | None) -> bytes | None:
     global _outlook
     try:
-        data = pickle.dumps(obj, PROTOCOL, buffer_callback=None if buffers is None else taking(buffers))
+        data = _dumps(obj, PROTOCOL, buffer_callback=None if buffers is None else taking(buffers))
     except Exception:
         data = None
     if data is not None:
-        if not _outlook.holds():
+        if _outlook is None or not _outlook.holds():
             _outlook = modules.outlook()
         if not any(pattern in data for pattern in _outlook.patterns):
             return data
