@@ -270,7 +270,11 @@ def test_a_worker_of_its_own_interpreter() -> None:
         os.close(fd)
 
 
-def test_a_spawned_worker_that_cannot_import_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize("inspect", ["", "1"])
+def test_a_spawned_worker_that_cannot_import_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inspect: str
+) -> None:
+    monkeypatch.setenv("PYTHONINSPECT", inspect)
     with (tmp_path / "errors").open("wb") as errors:
         process, worker = spawn("answer = 1", ["no_such_module"], stderr=errors)
         assert process.wait(10) == 1

@@ -67,4 +67,9 @@ def _take_standard_input() -> int:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BaseException:
+        # Not left to the interpreter: with PYTHONINSPECT it would go on to read commands, from the socket at worst.
+        sys.excepthook(*sys.exc_info())
+        os._exit(1)
