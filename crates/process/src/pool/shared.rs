@@ -22,7 +22,7 @@ pub(super) struct Waiting<T> {
 }
 
 impl<T> From<Handed<T>> for Waiting<T> {
-    fn from(Handed { number, order }: Handed<T>) -> Self {
+    fn from(Handed { number, order, .. }: Handed<T>) -> Self {
         Self { number, order }
     }
 }
@@ -277,7 +277,7 @@ impl<C: Client> Shared<C> {
             let Some(idle) = self.workers.iter().position(idle) else { return };
             let laden = (0..self.workers.len()).max_by_key(|index| self.workers[*index].1.in_hand());
             let Some(laden) = laden.filter(|laden| self.workers[*laden].1.in_hand() >= 2) else { return };
-            let Some(Handed { number, order }) = self.workers[laden].1.take_back_last() else { return };
+            let Some(Handed { number, order, .. }) = self.workers[laden].1.take_back_last() else { return };
             let timeout = order.timeout;
             let (id, worker) = &mut self.workers[idle];
             match worker.hand_out(number, order) {
