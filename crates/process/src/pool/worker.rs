@@ -141,16 +141,12 @@ impl<T> Worker<T> {
         let place = Place { block: stored.block(), lease };
         let fields = Fields::default().place(place).number(function);
         let result = send(&mut self.side, message::PARCEL, &[fields.as_bytes(), body]);
-        match result {
-            Ok(told) => {
-                self.lent.insert(lease, Arc::clone(stored));
-                Ok((told, Some(lease)))
-            }
-            Err(NoRoom) => {
-                self.side.reclaim(lease);
-                Err(NoRoom)
-            }
+        if result.is_ok() {
+            self.lent.insert(lease, Arc::clone(stored));
+        } else {
+            self.side.reclaim(lease);
         }
+        Ok((result?, Some(lease)))
     }
 
     /// Lets go of the blocks that the worker has given back.
