@@ -24,6 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from raddle._internal.serialization.contexts import dump_context, load_context
     from raddle._internal.serialization.exceptions import dump_error, load_error
+    from raddle._internal.serialization.identity import load_definition
     from raddle._internal.serialization.large import OUT_OF_BAND, SCAN_DEPTH, SCAN_ITEMS
     from raddle._internal.serialization.modules import Outlook, outlook
     from raddle._internal.serialization.pickling import register
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "contexts": ("dump_context", "load_context"),
     "exceptions": ("dump_error", "load_error"),
+    "identity": ("load_definition",),
     "large": ("OUT_OF_BAND", "SCAN_DEPTH", "SCAN_ITEMS"),
     "modules": ("Outlook", "outlook"),
     "pickling": ("register",),
@@ -66,6 +68,7 @@ __all__ = [
     "inherit",
     "load_call",
     "load_context",
+    "load_definition",
     "load_error",
     "load_function",
     "load_result",

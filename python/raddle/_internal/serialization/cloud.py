@@ -21,6 +21,8 @@ from typing import Any, cast
 
 from cloudpickle import cloudpickle as _cloudpickle
 
+from raddle._internal.serialization.namespaces import anew
+
 _OTHERWISE = frozenset(
     {
         io.TextIOWrapper,  # a file would arrive as a copy of its content
@@ -79,7 +81,8 @@ def take_apart(cls: type) -> tuple[Callable[..., type], tuple[Any, ...], Any]:
     own = cls.__dict__.get("__dict__")
     if isinstance(own, property):
         namespace["__dict__"] = own
-    state = (*_cloudpickle._class_getstate(cls), {})
+    content, slots = _cloudpickle._class_getstate(cls)
+    state: Any = ({name: anew(value) for name, value in content.items()}, slots, {})
     return make_class, (type(cls), cls.__name__, cls.__bases__, namespace), state
 
 

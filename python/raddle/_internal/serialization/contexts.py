@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _DECIMAL = "decimal_context"
 
+_names: Recent[ContextVar[Any], bytes] = Recent(1024)
 _named: set[str] = set()
 _failures: Recent[tuple[ContextVar[Any], type], int] = Recent(1024)
 _GIVEN_UP = 8
@@ -62,23 +63,22 @@ def load_context(data: bytes) -> Context:
 
 def _dump_variable(variable: ContextVar[Any], value: Any) -> tuple[bytes | None, bytes] | None:
     kind = (variable, type(value))
-    if _failures.get(kind, 0) >= _GIVEN_UP:
+    if _failures and _failures.get(kind, 0) >= _GIVEN_UP:
         return None
     try:
         if variable.name == _DECIMAL and type(value).__module__ == "decimal":
             return None, dumps(value, 5)
-        if place_of(variable) is None:
-            _name_once(variable.name, "context variable %r stays behind: no module has it", variable.name)
-            return None
-        return dumps_anyhow(variable), dumps_anyhow(value)
+        name = _names.get(variable)
+        if name is None:
+            if place_of(variable) is None:
+                _name_once(variable.name, "context variable %r stays behind: no module has it", variable.name)
+                return None
+            name = _names.keep(variable, dumps_anyhow(variable))
+        return name, dumps_anyhow(value)
     except Exception as error:
         _failures.keep(kind, _failures.get(kind, 0) + 1)
-        _name_once(
-            variable.name,
-            "context variable %r stays behind: its value can't be pickled (%s)",
-            variable.name,
-            error,
-        )
+        message = "context variable %r stays behind: its value can't be pickled (%s)"
+        _name_once(variable.name, message, variable.name, error)
         return None
 
 

@@ -21,7 +21,7 @@ from io import BytesIO
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
     BufferCallback = Callable[[PickleBuffer], bool]
@@ -116,7 +116,7 @@ def rebuild_view(content: Any, form: str, shape: tuple[int, ...], readonly: bool
     return view.toreadonly() if readonly else view
 
 
-def dump_with_prelude(pickler: Any, stream: BytesIO, found: list[Any], obj: object) -> bytes:
+def dump_with_prelude(pickler: Any, stream: BytesIO, found: Sequence[Any], obj: object) -> bytes:
     """Pickle an object after the large ones that were found in it.
 
     Args:

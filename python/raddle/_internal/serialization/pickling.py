@@ -17,6 +17,7 @@ from _pickle import PickleBuffer
 from _pickle import Pickler as _Pickler
 from collections import OrderedDict
 from contextvars import ContextVar
+from copyreg import dispatch_table
 from io import BytesIO, TextIOWrapper
 from types import (
     CellType,
@@ -54,6 +55,10 @@ class Reducers:
     # Made when they are first needed: most pickles need neither.
     spaces: dict[int, Space] | None = None
     cells: dict[int, CellType] | None = None
+    inlined: list[type] | None = None
+    """Takes the classes that are written out."""
+    definitions: list[identity.Definition] | None = None
+    """Takes the definitions that the pickle needs, if they are not to stand in it."""
 
     def reducer_override(self, obj: Any) -> Any:
         """Reduce what pickle would not, or not in a way that a worker could follow; pickle asks for every object."""
@@ -64,7 +69,7 @@ class Reducers:
         if reduce is not None:
             return reduce(self, obj)
         if issubclass(kind, type):
-            return _reduce_class(self, obj)
+            return NotImplemented if kind in dispatch_table else _reduce_class(self, obj)
         if kind.__module__ == "typing":
             return _reduce_generic(obj)
         if kind.__module__ == "__main__" and _has_own_way(kind):
@@ -135,27 +140,41 @@ def _reduce_class(sender: Reducers, cls: type) -> Any:
     if not sender.inlining:
         known = identity.known_definition(cls, upward=upward)
         if known is not None:
-            return known
+            return _refer(sender, *known)
     if goes_by_name(cls):
         return NotImplemented
-    if cls.__module__ == "builtins":
-        special = _with_cloudpickle().special(cls)
-        return NotImplemented if special is None else special
     if cls.__flags__ & _KIND != _MADE_BY_PYTHON:
-        return NotImplemented  # an extension's: nothing is gained by taking it apart
+        # The interpreter's, or an extension's: it can't be taken apart.
+        special = _with_cloudpickle().special(cls) if cls.__module__ == "builtins" else None
+        return NotImplemented if special is None else special
     if upward:
         reference = identity.reference(cls)
         if reference is not None:
             return reference
-    if sender.inlining:
-        _with_cloudpickle()
-        space = None
-        if not upward and stands_in_its_module(cls) and cls.__qualname__ == cls.__name__:
-            space = sender.space_of(sys.modules[cls.__module__].__dict__)
-        return identity.inline(cls, space, upward=upward)
+    if not sender.inlining:
+        return _refer(sender, *_define(cls, upward))
+    _with_cloudpickle()
+    if sender.inlined is not None:
+        sender.inlined.append(cls)
+    space = None
+    if not upward and stands_in_its_module(cls) and cls.__qualname__ == cls.__name__:
+        space = sender.space_of(sys.modules[cls.__module__].__dict__)
+    return identity.inline(cls, space, upward=upward)
+
+
+def _define(cls: type, upward: bool) -> tuple[identity.Definition, str]:
     stream = BytesIO()
-    pickler(stream, None, upward=upward, inlining=True).dump(cls)
-    return identity.definition(cls, stream.getvalue(), upward=upward)
+    writer = pickler(stream, None, upward=upward, inlining=True)
+    writer.inlined = []
+    writer.dump(cls)
+    return identity.add_definition(writer.inlined, stream.getvalue(), upward=upward)
+
+
+def _refer(sender: Reducers, definition: identity.Definition, tracker: str) -> tuple[Any, ...]:
+    if sender.definitions is None:
+        return identity.define, (definition.key, tracker, definition.content)
+    sender.definitions.append(definition)
+    return identity.define, (definition.key, tracker)
 
 
 def _reduce_generic(obj: Any) -> Any:
@@ -169,7 +188,7 @@ def _has_own_way(kind: Any) -> bool:
 
 
 def _reduce_singleton(sender: Reducers, obj: Any, kind: Any) -> Any:
-    """Reduce an object of a class of `__main__`; if its `__reduce__` returns its name there, it goes by value once."""
+    """Reduce an object of `__main__`'s; one whose `__reduce__` returns its name there goes by value, once."""
     reduced = obj.__reduce_ex__(PROTOCOL)
     if type(reduced) is not str or "." in reduced:
         return reduced
@@ -197,9 +216,12 @@ def is_found(method: MethodType) -> bool:
         return False
 
 
-def _reduce_method(_: Reducers, method: MethodType) -> Any:
+def _reduce_method(sender: Reducers, method: MethodType) -> Any:
     owner, function = method.__self__, method.__func__
-    return (getattr, (owner, function.__name__)) if is_found(method) else (MethodType, (function, owner))
+    if sender.inlining or not is_found(method):
+        # By name, it would be looked for in a class that is not complete yet.
+        return MethodType, (function, owner)
+    return getattr, (owner, function.__name__)
 
 
 def _reduce_module(sender: Reducers, module: ModuleType) -> Any:

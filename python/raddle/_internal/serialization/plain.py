@@ -32,8 +32,10 @@ from raddle._internal.serialization.pickling import PROTOCOL, is_found, pickler
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
+
+    from raddle._internal.serialization.identity import Definition
 
     Buffers = list[PickleBuffer]
 
@@ -78,6 +80,7 @@ def dump_call(
     task: str | None = None,
     *,
     tried: bool = False,
+    definitions: list[Definition] | None = None,
 ) -> bytes:
     """Pickle the arguments of a call: the pair of `args` and `kwargs`, None for the latter if there are none.
 
@@ -87,12 +90,16 @@ def dump_call(
         buffers: takes the large buffers out of band; without it, they go into the pickle.
         task: the task's name, for the message of an error.
         tried: the quick way has been tried.
+        definitions: takes the definitions of classes that the worker must have got, through `load_definition`, before
+            it loads the call; without it, they go into the pickle.
 
     Raises:
         NotSerializable: an argument can't be pickled.
     """
     values = (*args, *kwargs.values()) if kwargs else args
-    return _dump((args, kwargs or None), values, buffers, Sent("", task=task), tried=tried)
+    return _dump(
+        (args, kwargs or None), values, buffers, Sent("", task=task), tried=tried, definitions=definitions
+    )
 
 
 load_call: Callable[..., tuple[tuple[Any, ...], dict[str, Any] | None]] = loads
@@ -131,7 +138,7 @@ def dump_function(function: Any, buffers: Buffers | None = None) -> bytes:
     name = getattr(function, "__name__", None) or type(function).__name__
     # Pickle sends a method by its name, even if that is not what its owner has it under.
     private = type(function) is MethodType and not is_found(function)
-    return _dump(function, (), buffers, Sent(name, f"the function {name!r}"), tried=private)
+    return _dump(function, (), buffers, Sent(name, f"the function {name!r}"), tried=private, inlining=True)
 
 
 load_function: Callable[..., Any] = loads
@@ -140,17 +147,19 @@ load_function: Callable[..., Any] = loads
 def dumps_anyhow(obj: object, *, upward: bool = False) -> bytes:
     """Pickle an object into one piece; raise what pickle raises."""
     data = _dump_quickly(obj, None)
-    return _dump_by_value(obj, None, [], upward) if data is None else data
+    return _dump_by_value(obj, None, upward=upward) if data is None else data
 
 
-def _dump(obj: Any, values: Iterable[Any], buffers: Buffers | None, sent: Sent, *, tried: bool) -> bytes:
+def _dump(
+    obj: Any, values: Iterable[Any], buffers: Buffers | None, sent: Sent, *, tried: bool, **options: Any
+) -> bytes:
     large = [] if buffers is None else find(values)
     if not (large or tried):
         data = _dump_quickly(obj, buffers)
         if data is not None:
             return data
     try:
-        return _dump_by_value(obj, buffers, large, sent.upward)
+        return _dump_by_value(obj, buffers, large=large, upward=sent.upward, **options)
     except Exception as error:
         if buffers is not None:
             buffers.clear()
@@ -177,9 +186,19 @@ def _dump_quickly(obj: Any, buffers: Buffers | None) -> bytes | None:
     return None
 
 
-def _dump_by_value(obj: Any, buffers: Buffers | None, large: list[Any], upward: bool) -> bytes:
+def _dump_by_value(
+    obj: Any,
+    buffers: Buffers | None,
+    *,
+    large: Sequence[Any] = (),
+    upward: bool,
+    inlining: bool = False,
+    definitions: list[Definition] | None = None,
+) -> bytes:
     stream = BytesIO()
-    writer = pickler(stream, buffers, upward=upward)
+    writer = pickler(stream, buffers, upward=upward, inlining=inlining)
+    if definitions is not None:
+        writer.definitions = definitions
     if large:
         return dump_with_prelude(writer, stream, large, obj)
     writer.dump(obj)

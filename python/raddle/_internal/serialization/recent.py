@@ -33,3 +33,9 @@ class Recent(dict["K", "V"]):
             except (RuntimeError, StopIteration):  # another thread was at it too
                 break
         return value
+
+    def refresh(self, key: K, value: V) -> None:
+        """Put an entry that was of use behind the others, if any are soon to go."""
+        if 2 * len(self) > self._limit:
+            self.pop(key, None)
+            self.keep(key, value)
