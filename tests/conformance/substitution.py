@@ -20,6 +20,7 @@ from __future__ import annotations
 import importlib
 import importlib.abc
 import importlib.util
+import os
 import subprocess
 import sys
 import textwrap
@@ -50,6 +51,19 @@ OF_FUTURES = (
     "TimeoutError",
     "as_completed",
     "wait",
+)
+
+
+#: The modules of `multiprocessing` in which something is replaced.
+MULTIPROCESSING = (
+    "multiprocessing",
+    "multiprocessing.context",
+    "multiprocessing.heap",
+    "multiprocessing.pool",
+    "multiprocessing.queues",
+    "multiprocessing.shared_memory",
+    "multiprocessing.sharedctypes",
+    "multiprocessing.synchronize",
 )
 
 
@@ -93,6 +107,7 @@ PLACES: Mapping[str, Place] = {
     "threading": Place(("threading",), aliases={"_PyRLock": "RLock", "_CRLock": "RLock"}),
     "_thread": Place(("_thread",)),
     "queue": Place(("queue",), aliases={"_PySimpleQueue": "SimpleQueue"}),
+    **{name: Place((name,)) for name in MULTIPROCESSING},
 }
 #: Modules that may have bound an original by name before the substitution.
 SWEPT = (
@@ -106,7 +121,7 @@ SWEPT = (
     "_threading_local",
 )
 #: Modules that the tests stand in, or run.
-SEARCHED = ("asyncio", "test", "conformance.locks")
+SEARCHED = ("asyncio", "test", "conformance.locks", "conformance.multiprocessing_fork")
 
 _originals: dict[int, Any] = {}
 _sources: dict[str, ModuleType] = {}
@@ -256,6 +271,26 @@ def install_in_children(replacement: str, places: Sequence[str]) -> None:
         launch(self, args, *rest, **options)
 
     subprocess.Popen.__init__ = __init__  # type: ignore[method-assign]
+    if "multiprocessing" in places:
+        _install_in_processes(replacement, places)
+
+
+def _install_in_processes(replacement: str, places: Sequence[str]) -> None:
+    """Have the interpreters substitute first that `multiprocessing` starts, but for its resource tracker."""
+    from multiprocessing import util
+
+    sys.path.append(TESTS_DIR)  # which they are given, and find the tests by
+    launch = util.spawnv_passfds
+
+    def spawnv_passfds(path: Any, args: Any, fds: Any) -> int:
+        command = [os.fsdecode(part) for part in args]
+        if "-c" in command and "resource_tracker" not in command[command.index("-c") + 1]:
+            command[command.index("-c") + 1] = (
+                bootstrap(replacement, places) + command[command.index("-c") + 1]
+            )
+        return launch(path, command, fds)
+
+    util.spawnv_passfds = spawnv_passfds
 
 
 def _public(module: ModuleType) -> list[str]:

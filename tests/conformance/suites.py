@@ -16,9 +16,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from .substitution import MULTIPROCESSING
+
 EVERYTHING = ("*",)
 _FUTURES = "test.test_concurrent_futures"
 _ASYNCIO = "test.test_asyncio"
+_PRIMITIVES = (
+    "Queue",
+    "Lock",
+    "Semaphore",
+    "Condition",
+    "Event",
+    "Barrier",
+    "Value",
+    "Array",
+    "Pool",
+    "Connection",
+)
 _PROCESSES = "ProcessPoolExecutor"
 #: Test classes that test pools of processes without saying so.
 _OF_PROCESSES = ("FailingInitializerResourcesTest",)
@@ -33,6 +47,7 @@ class Suite:
         title: its name in words.
         modules: module name to patterns of `Class.method`.
         places: what is replaced while it runs: keys of `substitution.PLACES`.
+        short: patterns of tests that stand for all of a suite that takes minutes, where there is less time.
         executor: whose tests are taken where a test class says which executor it tests.
     """
 
@@ -40,6 +55,7 @@ class Suite:
     title: str
     modules: Mapping[str, tuple[str, ...]]
     places: tuple[str, ...] = ("futures",)
+    short: tuple[str, ...] = ()
     executor: str = "ThreadPoolExecutor"
 
     def chooses(self, module: str, name: str) -> bool:
@@ -190,6 +206,17 @@ SUITES = {
             "test_queue, test_sched",
             {"test.test_queue": EVERYTHING, "test.test_sched": EVERYTHING},
             ("threading", "_thread", "queue"),
+        ),
+        *(
+            Suite(
+                f"multiprocessing_{method}",
+                f"test._test_multiprocessing, started by {method}",
+                # What runs on threads is multiprocessing.dummy, which is not Raddle's.
+                {f"conformance.multiprocessing_{method}": (*EVERYTHING, "!WithThreads*")},
+                MULTIPROCESSING,
+                tuple(f"WithProcessesTest{name}." for name in _PRIMITIVES),
+            )
+            for method in ("fork", "spawn", "forkserver")
         ),
     )
 }

@@ -11,6 +11,7 @@
 //! | [`share`] | an object that is put into shared memory once |
 //! | [`store`] | the parent's arena of arguments |
 //! | [`launch`] | how worker processes come to be |
+//! | [`primitives`] | what processes wait for together: locks, semaphores, queues of messages |
 //! | [`Corrupt`] | what a reader says who finds nonsense there |
 
 pub mod arena;
@@ -28,6 +29,8 @@ pub mod message;
 pub mod parcel;
 #[cfg(not(loom))]
 pub mod pool;
+#[cfg(not(loom))]
+pub mod primitives;
 #[cfg(not(loom))]
 pub mod share;
 #[cfg(not(loom))]

@@ -25,6 +25,7 @@
 //! | [`item_tasks`] | a map whose items are tasks with a future each |
 //! | [`collect`] | `wait` and `as_completed` |
 //! | [`process`] | worker processes: the parent's pool, the loop of a worker |
+//! | [`multiprocessing`] | what processes wait for together |
 //! | [`queue`] | queues |
 //! | [`threading`] | locks and what else threads and coroutines wait for |
 
@@ -39,6 +40,7 @@ mod item_tasks;
 mod job;
 mod managed;
 mod mapping;
+mod multiprocessing;
 mod observer;
 mod options;
 mod outcome;
@@ -68,6 +70,18 @@ mod extension {
     use super::interpreter::{bind, tell_unraisable};
     #[pymodule_export]
     use super::mapping::MapIterator;
+    #[pymodule_export]
+    use super::multiprocessing::event::SharedEvent;
+    #[pymodule_export]
+    use super::multiprocessing::lock::{SharedLock, SharedRLock};
+    #[pymodule_export]
+    use super::multiprocessing::names::bind_multiprocessing;
+    #[pymodule_export]
+    use super::multiprocessing::queue::SharedQueue;
+    #[pymodule_export]
+    use super::multiprocessing::semaphore::SharedSemaphore;
+    #[pymodule_export]
+    use super::multiprocessing::waiters::{SharedSeat, SharedWaiters};
     #[pymodule_export]
     use super::options::TaskOptions;
     #[pymodule_export]
@@ -139,6 +153,7 @@ mod extension {
         super::item_tasks::prepare(module.py());
         super::threading::prepare(module.py())?;
         super::queue::short_cuts::prepare(module.py())?;
+        super::multiprocessing::prepare(module.py())?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -41,12 +41,6 @@ impl Poller {
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
-    /// The poller's own descriptor.
-    #[must_use]
-    pub fn fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-
     /// Waits for this descriptor too. It stays until it is [removed](Poller::remove), or all its duplicates are closed: in a program
     /// that forks, closing alone is not enough.
     ///
@@ -126,6 +120,12 @@ impl Alarm {
         let fd = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
         // SAFETY: the call has just made this descriptor, and nobody else knows it.
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// The alarm whose descriptor another process has sent.
+    #[must_use]
+    pub fn from_fd(fd: OwnedFd) -> Self {
+        Self(fd)
     }
 
     /// Makes the descriptor readable until [`clear`](Alarm::clear). Ringing twice is ringing once. It never blocks.

@@ -59,7 +59,8 @@ class ForkError(RuntimeError):
 class NotSerializable(TypeError, pickle.PicklingError):
     """An argument, a function or a result can't be sent to another process; the message says which part of it.
 
-    Pickle raises one of two exceptions for this, so it is both. What a `__reduce__` of the user's raises is not retold.
+    Pickle raises one of two exceptions for this, so it is both. What a `__reduce__` of the user's raises is not
+    retold.
     """
 
     path: str
@@ -76,8 +77,8 @@ class DeadlockError(RuntimeError):
     Raised in one of them, the one whose call came last; the others go on waiting for what it holds. The message says
     who holds what, wants what, and stands where.
 
-    It is never raised in a thread that takes back a condition's lock at the end of a wait, which has to have it: such a
-    thread is warned and waits on, and another one of the circle gets the error when it next looks around.
+    It is never raised in a thread that takes back a condition's lock at the end of a wait, which has to have it:
+    such a thread is warned and waits on, and another one of the circle gets the error when it next looks around.
 
         >>> from raddle import threading
         >>> lock, errors = threading.RLock(), []
@@ -109,6 +110,24 @@ class DeadlockError(RuntimeError):
         return type(self), (str(self),)
 
 
+class OwnerDied(RuntimeError):
+    """The process that holds the lock is gone, so that waiting for it would never end.
+
+    What the lock guards may be half changed. Whoever has seen to that calls `release()`, which frees it, and then
+    takes it as always. Nobody is told who asks with a timeout, or without blocking: that ends by itself.
+    """
+
+    pid: int
+    """The number that the process had."""
+
+    def __init__(self, message: str = "", pid: int = 0) -> None:
+        super().__init__(message)
+        self.pid = pid
+
+    def __reduce__(self) -> tuple[type[OwnerDied], tuple[str, int]]:
+        return type(self), (str(self), self.pid)
+
+
 class DeadlockWarning(RuntimeWarning):
     """What may be a deadlock: a circle as of `DeadlockError` that somebody could break.
 
@@ -120,6 +139,7 @@ class DeadlockWarning(RuntimeWarning):
 for _error, _module in {
     DeadlockError: "raddle.threading",
     DeadlockWarning: "raddle.threading",
+    OwnerDied: "raddle.multiprocessing",
     TaskTimeout: "raddle",
     DependencyFailed: "raddle",
     ExecutorFull: "raddle",

@@ -2,7 +2,6 @@
 
 import abc
 import collections
-import concurrent.futures
 import contextvars
 import dataclasses
 import enum
@@ -228,6 +227,8 @@ def uses_a_class_body():
 
 
 def uses_a_submodule():
+    import concurrent
+
     return concurrent.futures.Future.__name__
 
 

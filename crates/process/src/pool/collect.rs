@@ -78,8 +78,7 @@ impl<C: Client> Pool<C> {
     }
 
     fn has_mail(&self) -> bool {
-        self.has_events.load(Ordering::Acquire)
-            || self.shared.lock().workers.iter().any(|(_, worker)| worker.side.has_mail())
+        self.shared.lock().workers.iter().any(|(_, worker)| worker.side.has_mail())
     }
 
     /// The same for one who will look again anyway.
@@ -95,7 +94,7 @@ impl<C: Client> Pool<C> {
         let any = shared.collect(&self.client, &mut aftermath);
         drop(shared);
         self.follow(aftermath);
-        self.handle_events() || any
+        any
     }
 
     /// Starts the collector with the first worker.

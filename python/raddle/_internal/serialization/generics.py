@@ -14,7 +14,7 @@ KINDS: tuple[type, ...] = tuple(
     if hasattr(typing, name)
 )
 
-_tokens: Tokens = Tokens()
+_tokens: Tokens[Any] = Tokens()
 
 
 def reduce_parameter(obj: Any) -> Any:

@@ -1,0 +1,10 @@
+"""What `raddle.multiprocessing` is made of.
+
+| module | what it holds |
+|---|---|
+| `contexts` | the contexts, whose primitives are Raddle's |
+| `primitives` | locks and what else processes wait for |
+| `passing` | how what lives in shared memory reaches a process that did not inherit it |
+| `queues` | queues |
+| `heaps`, `shared_values` | memory for `Value` and `Array`, without a file |
+"""

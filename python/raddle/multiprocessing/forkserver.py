@@ -1,0 +1,14 @@
+"""`multiprocessing.forkserver`: the server that forks clean children.
+
+All of it is the stdlib's own, its state included.
+"""
+
+from multiprocessing import forkserver as _stdlib
+from typing import TYPE_CHECKING
+
+from raddle._internal.replacement import replace as _replace
+
+if TYPE_CHECKING:
+    from multiprocessing.forkserver import *  # noqa: F403
+
+_replace(__name__, _stdlib)
