@@ -84,6 +84,7 @@ def _analyse(files: Sequence[Source], workers: int) -> Job:
             Way("stdlib threads", "stdlib", workers, _with(ways.stdlib_threads, analyse_file, workers)),
             Way("Raddle threads", "raddle", workers, _with(ways.raddle_threads, analyse_file, workers)),
             Way("stdlib processes", "stdlib", workers, _with(ways.stdlib_processes, analyse_file, workers)),
+            Way("Raddle processes", "raddle", workers, _with(ways.raddle_processes, analyse_file, workers)),
         ],
     )
 

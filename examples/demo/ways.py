@@ -1,4 +1,4 @@
-"""One function over many files: serially, with the stdlib's executors, and with Raddle's threads.
+"""One function over many files: serially, with the stdlib's executors, and with Raddle's.
 
 Every way takes the function, the files and a `tick` that it calls, in the main thread, once per finished file, and
 that raises KeyboardInterrupt after Ctrl-C. It returns each file's result under the file's name.
@@ -50,6 +50,18 @@ def raddle_threads(work: Work[Value], files: Sequence[Source], tick: Tick, worke
     """`raddle.ThreadPoolExecutor`, results as they come; there is no chunk size to guess."""
     results = {}
     with raddle.ThreadPoolExecutor(workers) as pool:
+        for name, value in pool.map(_Named(work), files, ordered=False):
+            results[name] = value
+            tick()
+    return results
+
+
+def raddle_processes(
+    work: Work[Value], files: Sequence[Source], tick: Tick, workers: int
+) -> dict[str, Value]:
+    """`raddle.ProcessPoolExecutor`, results as they come; the start of its processes counts."""
+    results = {}
+    with raddle.ProcessPoolExecutor(workers, initializer=settle) as pool:
         for name, value in pool.map(_Named(work), files, ordered=False):
             results[name] = value
             tick()

@@ -281,12 +281,14 @@ class TaskOptions:
 class LaunchSpec:
     def __new__(
         cls,
-        kind: str,
         program: str,
         arguments: list[str],
         environment: list[tuple[str, str]] | None,
         preparation: bytes,
+        zygote: bytes | None,
     ) -> Self: ...
+    @staticmethod
+    def own(fork: Callable[[bytes, list[int], list[int]], int]) -> LaunchSpec: ...
 
 @final
 class Shared(Generic[_T]):
@@ -784,6 +786,7 @@ def serve(
     results: int,
     prepare: Callable[[], object],
     run_coroutine: Callable[[Coroutine[Any, Any, object]], object],
+    max_memory: int | None,
     /,
 ) -> None: ...
 def bind_queues(namespace: ModuleType, /) -> None: ...

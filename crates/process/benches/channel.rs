@@ -1,5 +1,6 @@
 //! What a task costs on its way through the channel: its four steps without anybody else, a round trip to another process and
-//! back, and a flood of tasks.
+//! back, and a flood of tasks. The processes are bound to a processor each: where the scheduler puts them on one, as it does
+//! on a busy machine, a round trip is two changes of process, which is not what this measures.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use raddle_process::channel::{Bell, LARGEST, Message, ParentSide, WorkerSide};
@@ -15,6 +16,22 @@ const FLOOD: u64 = 10_000;
 
 fn message<'a>(task: u64, parts: &'a [&'a [u8]]) -> Message<'a> {
     Message { kind: ECHO, flags: 0, task, parts }
+}
+
+/// Binds the calling thread to one of the processors.
+fn bind(index: usize) {
+    let processors = core_affinity::get_core_ids().expect("Linux tells");
+    assert!(core_affinity::set_for_current(processors[index % processors.len()]));
+}
+
+/// A worker that sends back what it gets, on another processor than the caller.
+fn start() -> Pool {
+    let pool = Pool::start(|worker| {
+        bind(1);
+        serve(worker, echo);
+    });
+    bind(0);
+    pool
 }
 
 /// Both ends in one thread: what the steps themselves take.
@@ -48,7 +65,7 @@ fn steps(criterion: &mut Criterion) {
 fn round_trip(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("round trip between two processes");
     for size in SIZES {
-        let mut pool = Pool::start(|worker| serve(worker, echo));
+        let mut pool = start();
         let bytes = vec![7; size];
         let mut task = 0;
         group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
@@ -70,7 +87,7 @@ fn flood(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("flood between two processes");
     group.throughput(Throughput::Elements(FLOOD));
     for size in SIZES {
-        let mut pool = Pool::start(|worker| serve(worker, echo));
+        let mut pool = start();
         let bytes = vec![7; size];
         group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
             bencher.iter(|| {

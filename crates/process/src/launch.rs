@@ -24,9 +24,9 @@
 //! | 0–3 | kind: `PREPARE` 1, `FORK` 2, `KILL` 3 | `READY` 17, `FORKED` 18, `REFUSED` 19, `ENDED` 20, `FAILED` 21 |
 //! | 4–7 | 1 when the body stands in a memory file, the last descriptor | threads (`READY`), wait status (`ENDED`) |
 //! | 8–15 | ticket (`FORK`) | ticket (`FORKED`, `REFUSED`) |
-//! | 16–19 | pid (`KILL`) | pid (`FORKED`, `ENDED`) |
+//! | 16–19 | pid: of the pool's process (`PREPARE`), of a worker (`KILL`) | pid (`FORKED`, `ENDED`) |
 //! | 20–23 | how many descriptors come with it | likewise |
-//! | 24– | the preparation, the order | text (`REFUSED`, `FAILED`) |
+//! | 24– | the preparation, the order | text (`REFUSED`, `FAILED`), a module (`READY`) |
 //!
 //! What the preparation and the order say is Python's affair (`raddle._internal.processes`). A body that is not small stands in a
 //! memory file: a packet can't be longer than the socket's buffer, and environments can.

@@ -9,6 +9,7 @@
 //! | | [`LEAVE`] | |
 //! | to the parent | [`READY`] | |
 //! | | [`BROKEN`] | the error of the initializer, a pickle |
+//! | | [`LEAVING`] | |
 //! | | [`RESULT`], [`ERROR`] | when the call began and ended, then a pickle |
 //! | | from [`NOTE`] on | whatever the two ends of the client agree upon |
 //!
@@ -39,6 +40,8 @@ pub const BROKEN: u16 = 2;
 pub const RESULT: u16 = 3;
 /// A call has raised.
 pub const ERROR: u16 = 4;
+/// The worker begins no further call, and ends.
+pub const LEAVING: u16 = 5;
 /// The first of the kinds that are the client's own business.
 pub const NOTE: u16 = 64;
 

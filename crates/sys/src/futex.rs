@@ -1,4 +1,4 @@
-//! Sleecall on a word of memory until somebody changes it: Linux's `futex(2)`.
+//! Sleeping on a word of memory until somebody changes it: Linux's `futex(2)`.
 //!
 //! [`wait`] and [`wake`] find each other by address, within one process. [`wait_shared`] and [`wake_shared`] find each other by
 //! the page of memory, wherever each process has mapped it; they cost a little more. The two kinds never meet.
@@ -36,15 +36,15 @@ pub fn wait(word: &AtomicU32, expected: u32, deadline: Option<Moment>) -> Wake {
 
 /// As [`wait`], on a word in memory that other processes have mapped too, until [`wake_shared`] in any of them.
 ///
-/// The mapcall must be a shared one: in a private one, a word that this process has written to is nobody else's.
+/// The mapping must be a shared one: in a private one, a word that this process has written to is nobody else's.
 ///
 /// ```
 /// use raddle_sys::{clock::Moment, futex, memory::{Access, Memory}};
 /// use std::sync::atomic::AtomicU32;
 ///
-/// let mapcall = Memory::new("example", 4)?.map(Access::Shared)?;
-/// // SAFETY: four bytes at the start of a page, which live as long as `mapcall`, and which are only used as this word.
-/// let word = unsafe { AtomicU32::from_ptr(mapcall.as_ptr().cast()) };
+/// let mapping = Memory::new("example", 4)?.map(Access::Shared)?;
+/// // SAFETY: four bytes at the start of a page, which live as long as `mapping`, and which are only used as this word.
+/// let word = unsafe { AtomicU32::from_ptr(mapping.as_ptr().cast()) };
 /// assert_eq!(futex::wait_shared(word, 1, None), futex::Wake::Woken); // it holds 0
 /// assert_eq!(futex::wait_shared(word, 0, Some(Moment::now())), futex::Wake::TimedOut);
 /// # Ok::<_, std::io::Error>(())
@@ -133,9 +133,9 @@ mod tests {
     #[test]
     fn a_change_wakes_a_sleeper_in_another_process() {
         let memory = Memory::new("test", 8).expect("a descriptor is free");
-        let mapcall = memory.map(Access::Shared).expect("mapped");
+        let mapping = memory.map(Access::Shared).expect("mapped");
         // SAFETY: two aligned words in a page that stays mapped, used as nothing else.
-        let [call, answer] = [0, 4].map(|at| unsafe { AtomicU32::from_ptr(mapcall.as_ptr().add(at).cast()) });
+        let [call, answer] = [0, 4].map(|at| unsafe { AtomicU32::from_ptr(mapping.as_ptr().add(at).cast()) });
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for turn in 1..100 {

@@ -99,11 +99,26 @@ impl Pidfd {
     ///
     /// `ECHILD` when it is not a child of this process, or has been waited for.
     pub fn wait(&self) -> io::Result<Option<Exit>> {
+        self.ended(0)
+    }
+
+    /// The same without letting the system forget it: its number stays its own until [`wait`](Self::wait).
+    ///
+    /// # Errors
+    ///
+    /// `ECHILD` when it is not a child of this process, or has been waited for.
+    pub fn look(&self) -> io::Result<Option<Exit>> {
+        self.ended(libc::WNOWAIT)
+    }
+
+    fn ended(&self, option: libc::c_int) -> io::Result<Option<Exit>> {
         // SAFETY: the structure is plain numbers, for which all zeros is a value; it says "nothing" to the code below.
         let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
         let id = libc::id_t::try_from(self.0.as_raw_fd()).expect("an open descriptor is not negative");
         // SAFETY: `info` is writable; the rest are numbers.
-        check(unsafe { libc::waitid(libc::P_PIDFD, id, &raw mut info, libc::WEXITED | libc::WNOHANG) })?;
+        check(unsafe {
+            libc::waitid(libc::P_PIDFD, id, &raw mut info, libc::WEXITED | libc::WNOHANG | option)
+        })?;
         // SAFETY: waitid filled these in, or left the zeros.
         let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
         Ok(match (pid, info.si_code) {
@@ -145,6 +160,10 @@ mod tests {
         assert!(!process.is_over());
         assert_eq!(process.wait().expect("it is our child"), None);
         drop(child.stdin.take());
+        while process.look().expect("it is our child").is_none() {
+            std::thread::yield_now();
+        }
+        assert_eq!(process.look().expect("still"), Some(Exit::Code(0)));
         assert_eq!(ended(&process), Exit::Code(0));
         assert_eq!(process.wait().expect_err("waited for").raw_os_error(), Some(libc::ECHILD));
         assert_eq!(process.kill(0).expect_err("it is gone").raw_os_error(), Some(libc::ESRCH));

@@ -41,6 +41,12 @@ impl Poller {
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
+    /// The poller's own descriptor.
+    #[must_use]
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
     /// Waits for this descriptor too. It stays until it is [removed](Poller::remove), or all its duplicates are closed: in a program
     /// that forks, closing alone is not enough.
     ///

@@ -28,7 +28,7 @@ LIMIT = 100.0  # seconds; far above what any of these runs takes
 
 WAYS = {
     "compress": ["serial", "stdlib threads", "Raddle threads"],
-    "analyse": ["serial", "stdlib threads", "Raddle threads", "stdlib processes"],
+    "analyse": ["serial", "stdlib threads", "Raddle threads", "stdlib processes", "Raddle processes"],
     "fetch": ["serial", "stdlib threads", "Raddle threads", "stdlib asyncio"],
     "pipeline": ["serial", "stdlib threads", "Raddle threads"],
 }
@@ -348,7 +348,10 @@ def test_ctrl_c_ends_every_way_cleanly(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("key", "way"), [("analyse", "stdlib processes"), ("fetch", "Raddle threads")])
+@pytest.mark.parametrize(
+    ("key", "way"),
+    [("analyse", "stdlib processes"), ("analyse", "Raddle processes"), ("fetch", "Raddle threads")],
+)
 def test_a_signal_to_the_main_process_alone_takes_the_rest_along(
     key: str, way: str, folder: Path, started: Callable[..., subprocess.Popen[str]]
 ) -> None:

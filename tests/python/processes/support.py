@@ -81,12 +81,13 @@ class Zygote:
         python: str | None = None,
         spec: environment.Specification | None = None,
         prepare: Callable[[Zygote], list[int]] | None = None,
+        parent: int | None = None,
         **options: Any,
     ) -> None:
         spec = spec or environment.specification(preload, serve=None)
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.settimeout(20)
-        self.send(messages.PREPARE, body=spec.preparation)
+        self.send(messages.PREPARE, pid=parent or os.getpid(), body=spec.preparation)
         self.tickets = 0
         self.ends = prepare(self) if prepare else None
         arguments = [*flags, spec.arguments[-1]] if flags is not None else spec.arguments

@@ -270,7 +270,11 @@ def test_a_worker_of_its_own_interpreter() -> None:
         os.close(fd)
 
 
-def test_a_spawned_worker_that_cannot_import_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize("inspect", ["", "1"])
+def test_a_spawned_worker_that_cannot_import_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inspect: str
+) -> None:
+    monkeypatch.setenv("PYTHONINSPECT", inspect)
     with (tmp_path / "errors").open("wb") as errors:
         process, worker = spawn("answer = 1", ["no_such_module"], stderr=errors)
         assert process.wait(10) == 1
@@ -353,12 +357,8 @@ def test_nothing_is_left_100_ms_after_the_parent_was_killed(stopped: bool) -> No
 
 
 def test_a_zygote_whose_parent_is_gone_before_it_looks_does_not_start() -> None:
-    spec = environment.specification(serve=None)
     # As if by another parent, which this process is not.
-    preparation = spec.preparation.replace(
-        os.getpid().to_bytes(4, "little"), (os.getpid() + 1).to_bytes(4, "little")
-    )
-    with zygote(spec=spec._replace(preparation=preparation)) as z:
+    with zygote(parent=os.getpid() + 1) as z:
         assert z.receive() is None
         assert z.process.wait(10) == 0
 

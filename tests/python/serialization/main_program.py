@@ -2,6 +2,7 @@
 
 import abc
 import collections
+import concurrent.futures
 import contextvars
 import dataclasses
 import enum
@@ -227,8 +228,6 @@ def uses_a_class_body():
 
 
 def uses_a_submodule():
-    import concurrent
-
     return concurrent.futures.Future.__name__
 
 

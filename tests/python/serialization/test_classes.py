@@ -394,12 +394,48 @@ def test_a_class_is_described_once() -> None:
     class Local:
         pass
 
-    reduced = [identity.known_definition(Local, upward=False)]
+    known = [identity.known_definition(Local, upward=False)]
     for _ in range(2):
         serialization.dump_call((Local(),), None)
-        reduced.append(identity.known_definition(Local, upward=False))
-    assert reduced[0] is None
-    assert reduced[1] == reduced[2] is not None
+        known.append(identity.known_definition(Local, upward=False))
+    assert known[0] is None
+    assert known[1] == known[2] is not None
+
+
+def test_classes_that_need_each_other_are_described_together(worker: Worker) -> None:
+    class First:
+        def other(self) -> Any:
+            return Second()
+
+    class Second:
+        def other(self) -> Any:
+            return First()
+
+    alone = len(serialization.dump_call((First(),), None))
+    together = len(serialization.dump_call((First(), Second(), [First, Second]), None))
+    assert together < alone + 200
+    assert [type(one) for one in worker.run(lambda pair: pair, (First(), Second()))] == [First, Second]
+    assert type(worker.run(lambda one: one.other(), Second())) is First
+
+
+def test_definitions_can_go_apart() -> None:
+    class Local:
+        pass
+
+    definitions: list[identity.Definition] = []
+    data = serialization.dump_call((Local(), Local), None, definitions=definitions)
+    (definition,) = definitions
+    assert definition.content not in data
+    assert len(data) < 300
+    again: list[identity.Definition] = []
+    serialization.dump_call((Local(),), None, definitions=again)
+    assert again == definitions
+    with a_worker() as worker:
+        with pytest.raises(pickle.UnpicklingError, match="has not arrived"):
+            worker.run(serialization.load_call, data)
+        worker.run(serialization.load_definition, definition.key, definition.content)
+        args, _ = worker.run(serialization.load_call, data)
+        assert [type(args[0]), args[1]] == [Local, Local]
 
 
 def test_a_class_that_a_worker_has_made(worker: Worker) -> None:
@@ -441,7 +477,7 @@ def test_classes_are_forgotten_in_the_end() -> None:
     serialization.dump_call((Local(),), None)
     del Local
     for _ in range(600):
-        serialization.dump_call((type("Other", (), {}),), None)
+        serialization.dump_call((type("Other", (), {})(),), None)
     gc.collect()
     assert gone() is None
 

@@ -285,6 +285,33 @@ def test_a_function_that_comes_up_overwrites_nothing(worker: Worker) -> None:
     assert back.__globals__ is variables
 
 
+def test_a_global_lock_is_another_one_in_the_worker(worker: Worker) -> None:
+    variables: dict[str, Any] = {"threading": threading}
+    exec(
+        "lock, nested, local = threading.Lock(), threading.RLock(), threading.local()\n"
+        "class Locking:\n"
+        "    guard = threading.Lock()\n"
+        "    def use(self):\n"
+        "        with lock, nested, Locking.guard: local.x = 1; return lock.locked(), id(lock)\n"
+        "def use(): return Locking().use()\n"
+        "def see(): return id(lock)\n",
+        variables,
+    )
+    with variables["lock"]:
+        locked, first = worker.run(variables["use"])
+    assert locked
+    assert worker.run(variables["see"]) == first
+    assert worker.run(lambda x: x.use()[0], variables["Locking"]())
+
+
+def test_classes_of_code_without_a_module(worker: Worker) -> None:
+    variables: dict[str, Any] = {}
+    exec("class Made:\n    x = 1\ndef make(): return Made()", variables)
+    assert variables["Made"].__module__ == "builtins"
+    assert type(worker.run(variables["make"])) is variables["Made"]
+    assert worker.run(lambda made: made.x, variables["Made"]()) == 1
+
+
 def test_annotations_that_can_not_be_evaluated(worker: Worker) -> None:
     variables: dict[str, Any] = {}
     exec(

@@ -19,6 +19,7 @@ from raddle._internal import serialization
 from raddle._internal.serialization import path
 
 LOCK = threading.Lock()
+SOCKETS = (x for x in ())
 
 
 class Handler:
@@ -116,7 +117,7 @@ def test_what_functions_need() -> None:
         return closing
 
     class Local:
-        attribute = LOCK
+        attribute = SOCKETS
 
         @staticmethod
         def method() -> Any:
@@ -131,9 +132,9 @@ def test_what_functions_need() -> None:
         raddle.NotSerializable, match=r"'closing' to a worker: closing\.__closure__\['lock'\]"
     ):
         serialization.dump_function(closing)
-    variables: dict[str, Any] = {"lock": LOCK}
-    exec("def function(): return lock", variables)
-    with pytest.raises(raddle.NotSerializable, match=r"function\.__globals__\['lock'\] is a _thread\.lock"):
+    variables: dict[str, Any] = {"items": (x for x in ())}
+    exec("def function(): return items", variables)
+    with pytest.raises(raddle.NotSerializable, match=r"function\.__globals__\['items'\] is a generator"):
         serialization.dump_function(variables["function"])
 
 

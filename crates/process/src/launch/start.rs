@@ -3,7 +3,7 @@
 use super::Spec;
 use super::message::{self, FORK, PREPARE};
 use raddle_sys::pidfd::Pidfd;
-use raddle_sys::socket;
+use raddle_sys::{process, socket};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -22,7 +22,7 @@ pub(super) struct Started {
 /// a process however large.
 pub(super) fn start(spec: &Spec, more: impl FnOnce(BorrowedFd<'_>) -> io::Result<()>) -> io::Result<Started> {
     let (socket, theirs) = socket::pair()?;
-    message::send(socket.as_fd(), (PREPARE, 0, 0), &spec.preparation, &[])?;
+    message::send(socket.as_fd(), (PREPARE, 0, process::id()), &spec.preparation, &[])?;
     more(socket.as_fd())?;
     let mut command = Command::new(&spec.program);
     command.args(&spec.arguments);

@@ -1,6 +1,6 @@
 //! A zygote that is this very test program, told by its environment what to play.
 
-use super::message::{FAILED, FORK, FORKED, KILL, PREPARE, READY, REFUSED};
+use super::message::{ENDED, FAILED, FORK, FORKED, KILL, PREPARE, READY, REFUSED};
 use super::*;
 use raddle_sync::Moment;
 use raddle_sys::pidfd::{Exit, Pidfd};
@@ -46,6 +46,17 @@ fn play() {
         "stubborn" => loop {
             std::thread::park();
         },
+        "unheard" => {
+            // As if the descriptor had found no room here.
+            let mut packet = FORKED.to_le_bytes().to_vec();
+            packet.extend([0; 4]);
+            packet.extend(5u64.to_le_bytes());
+            packet.extend([77u32, 1].map(u32::to_le_bytes).concat());
+            socket::send(stdin.as_fd(), &packet, &[]).expect("there is room");
+            let (kind, pid) = request_of_pid(stdin.as_fd());
+            assert_eq!((kind, pid), (KILL, 77));
+            report(ENDED, 9, 0, 77, "", &[]);
+        }
         "nonsense" => report(99, 0, 0, 0, "", &[]),
         "short" => socket::send(stdin.as_fd(), b"x", &[]).expect("there is room"),
         "zygote" => {
@@ -99,6 +110,15 @@ fn receive(from: std::os::fd::BorrowedFd<'_>) -> Option<(u32, u64, Vec<u8>, Vec<
     Some((number(0), ticket, body, fds))
 }
 
+/// One request, of which the pid counts.
+fn request_of_pid(from: std::os::fd::BorrowedFd<'_>) -> (u32, u32) {
+    let mut buffer = [0; 64];
+    let (len, _) = socket::receive(from, &mut buffer).expect("a request");
+    assert_eq!(len, 24);
+    let number = |at: usize| u32::from_le_bytes(buffer[at..at + 4].try_into().expect("four"));
+    (number(0), number(16))
+}
+
 fn next(zygote: &Zygote) -> Report {
     let poller = Poller::new().expect("a descriptor is free");
     poller.add(zygote.fd(), 0).expect("it can be polled");
@@ -121,7 +141,7 @@ fn a_pipe_with(bytes: &[u8]) -> OwnedFd {
 #[test]
 fn workers_are_asked_for_and_reported() {
     let zygote = Zygote::start(&played_by_this_program("zygote", b"")).expect("it starts");
-    assert!(matches!(next(&zygote), Report::Ready { threads: 1 }));
+    assert!(matches!(next(&zygote), Report::Ready { threads: 1, .. }));
     for (ticket, body) in [(5, b"small".to_vec()), (6, vec![7; 60_000])] {
         zygote.fork(ticket, &[a_pipe_with(&body).as_fd()], &body).expect("there is room");
         let Report::Forked { ticket: of, pid, pidfd } = next(&zygote) else { panic!("not forked") };
@@ -132,6 +152,14 @@ fn workers_are_asked_for_and_reported() {
     let Report::Refused { ticket: 7, error } = next(&zygote) else { panic!("not refused") };
     assert_eq!(error, "no");
     assert_eq!(zygote.stop(), Some(Exit::Code(0)));
+}
+
+#[test]
+fn a_worker_whose_descriptor_is_lost_is_killed() {
+    let zygote = Zygote::start(&played_by_this_program("unheard", b"")).expect("it starts");
+    let Report::Refused { ticket: 5, error } = next(&zygote) else { panic!("not refused") };
+    assert!(error.contains("too many open files"));
+    assert!(matches!(next(&zygote), Report::Ended { pid: 77, exit: Exit::Signal(9) }));
 }
 
 #[test]

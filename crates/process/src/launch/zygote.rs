@@ -23,6 +23,8 @@ pub enum Report {
     Ready {
         /// Threads that a fork would leave behind, its own included. With more than one it refuses to fork.
         threads: u32,
+        /// The module whose import has probably started them; empty when that is not known.
+        suspect: String,
     },
     /// A worker was made.
     Forked {
@@ -126,7 +128,7 @@ impl Zygote {
     fn read(&self, packet: Packet) -> io::Result<Report> {
         let Packet { kind, number, ticket, pid, text, mut fds, expected } = packet;
         match (kind, fds.pop(), expected) {
-            (READY, None, 0) => Ok(Report::Ready { threads: number }),
+            (READY, None, 0) => Ok(Report::Ready { threads: number, suspect: text }),
             (FORKED, Some(pidfd), 1) => Ok(Report::Forked { ticket, pid, pidfd: Pidfd::from_fd(pidfd) }),
             (FORKED, None, 1) => {
                 // Without its descriptor it could not be told from a later process of its number. The zygote can.

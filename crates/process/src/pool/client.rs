@@ -36,15 +36,16 @@ pub trait Client: Send + Sync + Sized + 'static {
     /// A worker said something that is the client's own business.
     fn note(&self, worker: &str, kind: u16, body: Vec<u8>);
 
-    /// The pool is broken: an initializer failed with this pickled error.
+    /// Under the lock: the pool is broken, as an initializer failed with this pickled error.
     fn broken(&self, error: Vec<u8>);
 
-    /// The pool is broken: its workers die before they are ready, the last one in this way.
-    fn hopeless(&self, death: Arc<Death>);
+    /// Under the lock: the pool is broken, as its workers die before they have done anything, the last one in this way; or as none could be
+    /// started, for this reason.
+    fn hopeless(&self, death: Option<Arc<Death>>, why: &str);
 
     /// The pool is broken, and the task will not be run.
     fn abandoned(&self, task: Self::Task);
 
-    /// Something went wrong that nobody can be told of otherwise.
+    /// Something went wrong that no task can tell.
     fn complain(&self, what: &str);
 }

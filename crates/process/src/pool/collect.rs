@@ -78,7 +78,8 @@ impl<C: Client> Pool<C> {
     }
 
     fn has_mail(&self) -> bool {
-        self.shared.lock().workers.iter().any(|(_, worker)| worker.side.has_mail())
+        self.has_events.load(Ordering::Acquire)
+            || self.shared.lock().workers.iter().any(|(_, worker)| worker.side.has_mail())
     }
 
     /// The same for one who will look again anyway.
@@ -94,7 +95,7 @@ impl<C: Client> Pool<C> {
         let any = shared.collect(&self.client, &mut aftermath);
         drop(shared);
         self.follow(aftermath);
-        any
+        self.handle_events() || any
     }
 
     /// Starts the collector with the first worker.

@@ -1,8 +1,16 @@
-//! The lives of a pool's workers: started when there is work, ended when there is too much of them, replaced when they die.
+//! The lives of a pool's workers: started when there is work, ended when there are too many of them, replaced when they die.
+//!
+//! The supervisor's thread keeps the deadlines of all pools, so it only leaves word of a death ([`Event`]); the thread that leads this
+//! pool, which may run the user's callbacks, does what follows from it.
+//!
+//! **One death, one task.** What a worker had begun when it died is lost; it has begun the next task only after it has replied to the
+//! last, and its last words are read before its tasks are looked at. Before a worker is killed because of a task, what it has not begun is taken
+//! back, so that it can't begin anything else. What was not begun goes to another worker. A function is unpickled after its first
+//! call has begun, so whatever kills a worker while it works is a task.
 
 use super::order::{Death, Sentence};
-use super::shared::{Aftermath, Waiting};
-use super::worker::{Phase, Worker};
+use super::shared::{Aftermath, Shared, Waiting};
+use super::worker::{Handed, Phase, Worker};
 use super::{Client, Pool};
 use crate::arena::Gallery;
 use crate::channel::{ParentSide, Who};
@@ -14,13 +22,35 @@ use raddle_sys::pidfd::{Exit, Pidfd};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-/// So many workers in a row that die before they are ready break the pool.
+/// What the supervisor's thread leaves to the one that leads the pool.
+pub(super) enum Event<T> {
+    Ended {
+        ticket: u64,
+        exit: Option<Exit>,
+        out_of_memory: Option<bool>,
+    },
+    Refused {
+        ticket: u64,
+        error: io::Error,
+    },
+    Warning(String),
+    /// Tasks are back in the queue, and these are not.
+    Returned(Vec<T>),
+}
+
+/// So many workers in a row that die before they have done anything break the pool.
 const STILLBORN: usize = 3;
+/// The same where somebody else has killed them.
+const SHOT: usize = 20;
+
+/// How long no further worker is started when one could not be, and others do the work.
+const SPARED: Duration = Duration::from_millis(500);
 
 /// The signals by which a worker is told to end, and made to.
 const SIGTERM: i32 = 15;
-const SIGKILL: i32 = 9;
+pub(super) const SIGKILL: i32 = 9;
 
 impl<C: Client> Pool<C> {
     /// Does what a look at the shared state has asked for, without the lock.
@@ -30,17 +60,17 @@ impl<C: Client> Pool<C> {
             self.watch_deadline(worker, number, Moment::now() + timeout);
         }
         let done = !finished.is_empty() || !dropped.is_empty();
+        // What a task has said comes before its end.
+        for (worker, kind, body) in notes {
+            self.client.note(&worker, kind, body);
+        }
         for (order, reply) in finished {
             self.client.finished(order.task, reply);
         }
         for task in dropped {
             self.client.dropped(task);
         }
-        for (worker, kind, body) in notes {
-            self.client.note(&worker, kind, body);
-        }
-        if let Some(error) = broken {
-            self.client.broken(error);
+        if broken {
             self.abandon_all();
         }
         if space {
@@ -52,28 +82,62 @@ impl<C: Client> Pool<C> {
         }
         for _ in 0..starts {
             if let Err(error) = self.start_worker() {
-                self.refused(&error);
+                self.refuse(None, &error);
                 break;
             }
         }
+        self.watch_memory();
         if done {
             self.end_if_over();
         }
     }
 
-    /// The pool can't run anything any more: neither what waits nor what comes.
+    /// Leaves word to the leader.
+    pub(super) fn post(&self, event: Event<C::Task>) {
+        self.events.lock().push(event);
+        self.has_events.store(true, Ordering::Release);
+        self.bell.wake(Who::Leader);
+        self.bell.wake(Who::Collector);
+    }
+
+    /// Does what the supervisor has left to do; returns whether there was anything.
+    pub(super) fn handle_events(self: &Arc<Self>) -> bool {
+        if !self.has_events.swap(false, Ordering::Acquire) {
+            return false;
+        }
+        let events = std::mem::take(&mut *self.events.lock());
+        for event in events {
+            match event {
+                Event::Ended { ticket, exit, out_of_memory } => self.bury(ticket, exit, out_of_memory),
+                Event::Refused { ticket, error } => self.refuse(Some(ticket), &error),
+                Event::Warning(what) => self.client.complain(&what),
+                Event::Returned(dropped) => {
+                    let mut aftermath = Aftermath { dropped, ..Aftermath::default() };
+                    self.shared.lock().dispatch(&self.client, &mut aftermath);
+                    self.follow(aftermath);
+                }
+            }
+        }
+        true
+    }
+
+    /// The pool can't run anything any more: neither what waits nor what comes. The client knows why.
     fn abandon_all(self: &Arc<Self>) {
         let mut shared = self.shared.lock();
         shared.broken = true;
         let mut waiting: Vec<_> = std::mem::take(&mut shared.returned);
         waiting.extend(std::iter::from_fn(|| shared.ready.pop()));
-        let idle: Vec<_> = shared.workers.iter().map(|(id, _)| *id).collect();
+        for (_, worker) in &mut shared.workers {
+            waiting.extend(worker.take_back_all().map(Waiting::from));
+            worker.phase = Phase::Leaving;
+        }
+        let workers: Vec<_> = shared.workers.iter().map(|(id, _)| *id).collect();
         drop(shared);
         for Waiting { order, .. } in waiting {
             self.client.abandoned(order.task);
         }
-        for worker in idle {
-            self.kill(worker, SIGTERM);
+        for worker in workers {
+            self.execute(worker);
         }
         self.space.fetch_add(1);
         self.space.wake_all();
@@ -102,7 +166,8 @@ impl<C: Client> Pool<C> {
         shared.workers.push((id, Worker::new(Arc::clone(&name), side, gallery)));
         drop(shared);
         let ward: Arc<dyn Ward> = Arc::<Self>::clone(self);
-        let start = Start { ward, ticket: id, launch: self.settings.launch.clone(), fds, extra, order };
+        let start =
+            Start { ward, ticket: id, launch: self.settings.launch.clone(), fds, extra, order, attempts: 0 };
         supervisor::start(start).inspect_err(|_| {
             let mut shared = self.shared.lock();
             shared.workers.retain(|(other, _)| *other != id);
@@ -110,39 +175,85 @@ impl<C: Client> Pool<C> {
     }
 
     /// A worker could not be started. Those that there are do the work; without any, nobody does.
-    fn refused(self: &Arc<Self>, error: &io::Error) {
-        self.client.complain(&format!("a worker process could not be started: {error}"));
-        let alone = self.shared.lock().workers.is_empty();
+    fn refuse(self: &Arc<Self>, ticket: Option<u64>, error: &io::Error) {
+        let mut shared = self.shared.lock();
+        shared.workers.retain(|(other, _)| Some(*other) != ticket);
+        let why = format!("a worker process could not be started: {error}");
+        let alone = shared.workers.is_empty();
+        if alone {
+            self.client.hopeless(None, &why);
+            shared.broken = true;
+        } else {
+            shared.spared_until = Some(Moment::now() + SPARED);
+        }
+        drop(shared);
         if alone {
             self.abandon_all();
+        } else {
+            self.client.complain(&format!("{why}; the executor goes on with the workers that it has"));
         }
         self.end_if_over();
     }
 
-    fn kill(&self, worker: u64, signal: i32) {
-        if let Some(worker) = self.shared.lock().worker(worker)
-            && let Some(pidfd) = &worker.pidfd
-        {
-            // The worker leads a group of its own, with the processes that its task has started.
-            let _ = raddle_sys::process::kill_group(worker.pid, signal);
+    /// Sends a signal to a worker and to what its task has started.
+    pub(super) fn kill(&self, worker: u64, signal: i32) {
+        let mut shared = self.shared.lock();
+        let Some(worker) = shared.worker(worker) else { return };
+        let Some(pidfd) = worker.pidfd.clone() else { return };
+        let pid = worker.pid;
+        drop(shared);
+        // It leads a group of its own, which has its number for as long as it is there.
+        if !pidfd.is_over() {
+            let _ = raddle_sys::process::kill_group(pid, signal);
             let _ = pidfd.kill(signal);
         }
+    }
+
+    /// Sentences the worker that runs this task, after taking back whatever else it might begin. The signal is the caller's to send. None
+    /// when the task does not run; the tasks that nobody wants back, and whether any is back in the queue, are told in any case.
+    fn condemn(
+        &self,
+        shared: &mut Shared<C>,
+        number: u64,
+        sentence: Sentence,
+    ) -> (Option<u64>, Vec<C::Task>, bool) {
+        let running = shared.workers.iter_mut().find(|(_, worker)| worker.begun_at(number).is_some());
+        let Some((id, worker)) = running else { return (None, Vec::new(), false) };
+        let back: Vec<_> = worker.take_back_all().collect();
+        // Where a later one has begun, the reply to this one is on its way.
+        let condemned = worker.last_handed() == Some(number);
+        if condemned {
+            worker.sentence.get_or_insert(sentence);
+            worker.phase = Phase::Leaving;
+        }
+        let id = *id;
+        let any = !back.is_empty();
+        (condemned.then_some(id), self.put_back(shared, back), any)
+    }
+
+    /// Puts tasks back into the queue that a worker was handed; returns those that nobody wants any more.
+    pub(super) fn put_back(&self, shared: &mut Shared<C>, handed: Vec<Handed<C::Task>>) -> Vec<C::Task> {
+        let mut dropped = Vec::new();
+        for handed in handed {
+            if self.client.put_back(&handed.order.task) {
+                shared.returned.push(handed.into());
+            } else {
+                dropped.push(handed.order.task);
+            }
+        }
+        dropped
     }
 
     /// Ends a task that a worker runs by ending the worker: first politely, after the grace for good. A task that has not
     /// begun is left alone. Returns whether it runs.
     pub fn terminate(self: &Arc<Self>, number: u64, sentence: Sentence) -> bool {
         let mut shared = self.shared.lock();
-        let running = shared.workers.iter_mut().find(|(_, worker)| worker.begun_at(number).is_some());
-        let Some((id, worker)) = running else { return false };
-        let id = *id;
-        if worker.sentence.is_none() {
-            worker.sentence = Some(sentence);
-            worker.phase = Phase::Leaving;
-        }
+        let (condemned, dropped, returned) = self.condemn(&mut shared, number, sentence);
         drop(shared);
-        self.execute(id);
-        true
+        if returned {
+            self.post(Event::Returned(dropped));
+        }
+        condemned.map(|worker| self.execute(worker)).is_some()
     }
 
     /// Kills a worker that has been sentenced.
@@ -181,10 +292,8 @@ impl<C: Client> Pool<C> {
             drop(shared);
             return self.watch_deadline(id, number, due);
         }
-        worker.sentence.get_or_insert(Sentence::Timeout);
-        worker.phase = Phase::Leaving;
         drop(shared);
-        self.execute(id);
+        self.terminate(number, Sentence::Timeout);
     }
 
     /// Takes no further tasks. The workers end when everything is done.
@@ -264,36 +373,27 @@ impl<C: Client> Pool<C> {
         }
     }
 
-    fn buried(self: &Arc<Self>, id: u64, exit: Option<Exit>, out_of_memory: Option<bool>) {
+    /// A worker has ended.
+    fn bury(self: &Arc<Self>, id: u64, exit: Option<Exit>, out_of_memory: Option<bool>) {
         let mut aftermath = Aftermath::default();
         let mut shared = self.shared.lock();
         let Some(index) = shared.workers.iter().position(|(other, _)| *other == id) else { return };
         // What it said before it died counts.
-        while shared.collect_one(index, &mut aftermath) {}
+        while shared.collect_one(&self.client, index, &mut aftermath) {}
         let (_, mut worker) = shared.workers.remove(index);
-        let expected = worker.phase == Phase::Leaving;
-        if !expected {
-            self.died.fetch_add(1, Ordering::Relaxed);
-        }
-        if worker.phase == Phase::Starting {
-            shared.stillborn += 1;
-        }
         let mut lost = Vec::new();
+        let mut abandoned = Vec::new();
+        let mut back = Vec::new();
         for (handed, begun) in worker.strip().into_iter().rev() {
-            if begun.is_some() {
+            if begun.is_some() && (worker.sentence.is_some() || !shared.broken) {
                 lost.push((handed.order.task, begun));
-            } else if self.client.put_back(&handed.order.task) {
-                shared.returned.push(Waiting { number: handed.number, order: handed.order });
+            } else if shared.broken {
+                abandoned.push(handed.order.task);
             } else {
-                aftermath.dropped.push(handed.order.task);
+                back.push(handed);
             }
         }
-        let hopeless = shared.stillborn >= STILLBORN
-            && !shared.workers.iter().any(|(_, worker)| worker.phase == Phase::Up);
-        if !hopeless {
-            shared.dispatch(&self.client, &mut aftermath);
-        }
-        drop(shared);
+        aftermath.dropped.extend(self.put_back(&mut shared, back));
         let death = |begun| {
             Arc::new(Death {
                 worker: Arc::clone(&worker.name),
@@ -305,24 +405,41 @@ impl<C: Client> Pool<C> {
                 begun,
             })
         };
+        let mut hopeless = false;
+        if worker.phase != Phase::Leaving {
+            self.died.fetch_add(1, Ordering::Relaxed);
+            let shot =
+                worker.sentence.is_none() && matches!(exit, None | Some(Exit::Signal(SIGKILL | SIGTERM)));
+            shared.note_death(worker.done == 0 && lost.is_empty(), if shot { SHOT } else { STILLBORN });
+            hopeless = shared.is_hopeless() && !shared.broken;
+        }
+        if hopeless {
+            self.client.hopeless(Some(death(None)), "");
+            shared.broken = true;
+        }
+        shared.dispatch(&self.client, &mut aftermath);
+        drop(shared);
         if let Some(what) = worker.corrupt {
             self.client.complain(&format!("{} was killed: its channel is corrupt ({what})", worker.name));
         }
+        // The last words come before the news of the end.
+        self.follow(aftermath);
         for (task, begun) in lost {
             self.client.lost(task, death(begun));
         }
+        for task in abandoned {
+            self.client.abandoned(task);
+        }
         if hopeless {
-            self.client.hopeless(death(None));
             self.abandon_all();
         }
-        self.follow(aftermath);
         self.end_if_over();
         self.wake_leader();
     }
 }
 
 impl<C: Client> Ward for Pool<C> {
-    fn launched(self: Arc<Self>, ticket: u64, pid: u32, pidfd: Pidfd) {
+    fn launched(self: Arc<Self>, ticket: u64, pid: u32, pidfd: Arc<Pidfd>) {
         let mut shared = self.shared.lock();
         let Some(worker) = shared.worker(ticket) else { return };
         worker.pid = pid;
@@ -335,12 +452,15 @@ impl<C: Client> Ward for Pool<C> {
     }
 
     fn refused(self: Arc<Self>, ticket: u64, error: io::Error) {
-        self.shared.lock().workers.retain(|(other, _)| *other != ticket);
-        Self::refused(&self, &error);
+        self.post(Event::Refused { ticket, error });
     }
 
     fn ended(self: Arc<Self>, ticket: u64, exit: Option<Exit>, out_of_memory: Option<bool>) {
-        self.buried(ticket, exit, out_of_memory);
+        self.post(Event::Ended { ticket, exit, out_of_memory });
+    }
+
+    fn warn(self: Arc<Self>, what: String) {
+        self.post(Event::Warning(what));
     }
 }
 

@@ -20,6 +20,7 @@
 mod client;
 mod collect;
 mod life;
+mod memory;
 mod order;
 mod reservation;
 mod shared;
@@ -32,6 +33,7 @@ pub use reservation::Reservation;
 use crate::channel::Bell;
 use crate::store::Store;
 use crate::supervisor::Launch;
+use life::Event;
 use raddle_sync::{Moment, Mutex, WaitWord, Wake};
 use raddle_sys::fork;
 use shared::{Aftermath, Shared, Waiting};
@@ -108,6 +110,11 @@ pub struct Pool<C: Client> {
     collector_started: AtomicBool,
     names: AtomicU64,
     died: AtomicU64,
+    /// What the supervisor has left to the leader.
+    events: Mutex<Vec<Event<C::Task>>>,
+    has_events: AtomicBool,
+    /// Whether the supervisor looks at the workers' memory.
+    watching_memory: AtomicBool,
     /// Rises when the queue has room again.
     space: WaitWord,
     /// 1 once the pool is draining and every worker has ended.
@@ -139,6 +146,9 @@ impl<C: Client> Pool<C> {
             collector_started: AtomicBool::new(false),
             names: AtomicU64::new(0),
             died: AtomicU64::new(0),
+            events: Mutex::default(),
+            has_events: AtomicBool::new(false),
+            watching_memory: AtomicBool::new(false),
             space: WaitWord::new(0),
             ended: WaitWord::new(0),
         }))

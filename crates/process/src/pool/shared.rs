@@ -21,6 +21,12 @@ pub(super) struct Waiting<T> {
     pub(super) order: Order<T>,
 }
 
+impl<T> From<Handed<T>> for Waiting<T> {
+    fn from(Handed { number, order, .. }: Handed<T>) -> Self {
+        Self { number, order }
+    }
+}
+
 pub(super) struct Shared<C: Client> {
     pub(super) ready: ReadyQueue<Waiting<C::Task>>,
     /// Taken back, or never begun by a worker that died: they come first.
@@ -36,8 +42,10 @@ pub(super) struct Shared<C: Client> {
     pub(super) broken: bool,
     /// Of one task, in nanoseconds: a moving mean.
     mean: u64,
-    /// Workers that died before they were ready, in a row.
-    pub(super) stillborn: usize,
+    /// Workers that died before they had done anything, in a row, and how many such deaths are too many.
+    stillborn: (usize, usize),
+    /// Until then no worker is started if there is another.
+    pub(super) spared_until: Option<Moment>,
     pub(super) space_wanted: bool,
 }
 
@@ -46,7 +54,8 @@ pub(super) struct Aftermath<C: Client> {
     pub(super) finished: Vec<(Order<C::Task>, Reply)>,
     pub(super) dropped: Vec<C::Task>,
     pub(super) notes: Vec<(std::sync::Arc<str>, u16, Vec<u8>)>,
-    pub(super) broken: Option<Vec<u8>>,
+    /// An initializer has failed.
+    pub(super) broken: bool,
     /// Workers to be started.
     pub(super) starts: usize,
     /// Workers whose channel is corrupt: to be killed.
@@ -61,7 +70,7 @@ impl<C: Client> Default for Aftermath<C> {
             finished: Vec::new(),
             dropped: Vec::new(),
             notes: Vec::new(),
-            broken: None,
+            broken: false,
             starts: 0,
             corrupt: Vec::new(),
             timed: Vec::new(),
@@ -84,7 +93,8 @@ impl<C: Client> Shared<C> {
             draining: false,
             broken: false,
             mean: 0,
-            stillborn: 0,
+            stillborn: (0, usize::MAX),
+            spared_until: None,
             space_wanted: false,
         }
     }
@@ -130,7 +140,7 @@ impl<C: Client> Shared<C> {
         for index in 0..self.workers.len() {
             while self.workers[index].1.side.has_mail() {
                 any = true;
-                if !self.collect_one(index, aftermath) {
+                if !self.collect_one(client, index, aftermath) {
                     break;
                 }
             }
@@ -143,7 +153,7 @@ impl<C: Client> Shared<C> {
     }
 
     /// Reads one message of a worker; false when there is none that could be read.
-    pub(super) fn collect_one(&mut self, index: usize, aftermath: &mut Aftermath<C>) -> bool {
+    pub(super) fn collect_one(&mut self, client: &C, index: usize, aftermath: &mut Aftermath<C>) -> bool {
         let (id, worker) = &mut self.workers[index];
         match worker.receive() {
             Ok(None) => return false,
@@ -151,13 +161,27 @@ impl<C: Client> Shared<C> {
                 if worker.phase == Phase::Starting {
                     worker.phase = Phase::Up;
                 }
-                self.stillborn = 0;
             }
             Ok(Some(Mail::Broken(error))) => {
+                // Whoever finds the pool broken must find the reason too.
+                client.broken(error);
+                worker.phase = Phase::Leaving;
                 self.broken = true;
-                aftermath.broken = Some(error);
+                aftermath.broken = true;
+            }
+            Ok(Some(Mail::Leaving)) => {
+                worker.phase = Phase::Leaving;
+                worker.told_to_leave = true;
+                for handed in worker.take_back_all().collect::<Vec<_>>() {
+                    if client.put_back(&handed.order.task) {
+                        self.returned.push(handed.into());
+                    } else {
+                        aftermath.dropped.push(handed.order.task);
+                    }
+                }
             }
             Ok(Some(Mail::Finished(order, reply))) => {
+                self.stillborn = (0, usize::MAX);
                 self.note_duration(reply.begun, reply.ended);
                 aftermath.finished.push((order, reply));
             }
@@ -172,6 +196,23 @@ impl<C: Client> Shared<C> {
             }
         }
         true
+    }
+
+    /// A worker has died unexpectedly; `idle`: before it had done anything, which may happen so often in a row.
+    pub(super) fn note_death(&mut self, idle: bool, limit: usize) {
+        self.stillborn =
+            if idle { (self.stillborn.0 + 1, self.stillborn.1.min(limit)) } else { (0, usize::MAX) };
+    }
+
+    /// Whether another worker would die as the last ones did.
+    pub(super) fn is_hopeless(&self) -> bool {
+        self.stillborn.0 >= self.stillborn.1
+            && !self.workers.iter().any(|(_, worker)| worker.phase == Phase::Up)
+    }
+
+    /// Whether a worker has something to do.
+    pub(super) fn is_busy(&self) -> bool {
+        self.workers.iter().any(|(_, worker)| worker.is_busy())
     }
 
     /// Hands out what is ready to the workers that have the least to do.
@@ -236,7 +277,7 @@ impl<C: Client> Shared<C> {
             let Some(idle) = self.workers.iter().position(idle) else { return };
             let laden = (0..self.workers.len()).max_by_key(|index| self.workers[*index].1.in_hand());
             let Some(laden) = laden.filter(|laden| self.workers[*laden].1.in_hand() >= 2) else { return };
-            let Some(Handed { number, order }) = self.workers[laden].1.take_back_last() else { return };
+            let Some(Handed { number, order, .. }) = self.workers[laden].1.take_back_last() else { return };
             let timeout = order.timeout;
             let (id, worker) = &mut self.workers[idle];
             match worker.hand_out(number, order) {
@@ -284,6 +325,9 @@ impl<C: Client> Shared<C> {
             return 0;
         }
         let alive = self.workers.iter().filter(|(_, worker)| worker.phase != Phase::Leaving).count();
+        if alive > 0 && self.spared_until.is_some_and(|until| Moment::now() < until) {
+            return 0;
+        }
         let work = self.queued() + self.in_hand();
         work.min(self.target).saturating_sub(alive)
     }

@@ -26,6 +26,8 @@ pub(super) enum Phase {
 pub(super) struct Handed<T> {
     pub(super) number: u64,
     pub(super) order: Order<T>,
+    /// Under which number its block is lent.
+    lease: Option<u16>,
 }
 
 pub(super) struct Worker<T> {
@@ -34,7 +36,7 @@ pub(super) struct Worker<T> {
     pub(super) side: ParentSide,
     gallery: Arc<Gallery>,
     pub(super) pid: u32,
-    pub(super) pidfd: Option<Pidfd>,
+    pub(super) pidfd: Option<Arc<Pidfd>>,
     /// By the number of the claim.
     claims: [Option<Handed<T>>; WINDOW],
     /// The claims in the order in which they were handed out.
@@ -43,8 +45,6 @@ pub(super) struct Worker<T> {
     known: HashSet<u64>,
     /// Blocks of arguments in its hands, by the number of the lease.
     lent: HashMap<u16, Arc<Stored>>,
-    /// A lease that has been taken and not been sent.
-    spare_lease: Option<u16>,
     /// How many tasks it has begun, as far as replies tell.
     pub(super) done: u64,
     pub(super) sentence: Option<Sentence>,
@@ -56,6 +56,8 @@ pub(super) struct Worker<T> {
 pub(super) enum Mail<T> {
     Ready,
     Broken(Vec<u8>),
+    /// It begins no further task, and ends.
+    Leaving,
     Finished(Order<T>, Reply),
     Note(u16, Vec<u8>),
 }
@@ -73,7 +75,6 @@ impl<T> Worker<T> {
             sequence: VecDeque::with_capacity(WINDOW),
             known: HashSet::new(),
             lent: HashMap::new(),
-            spare_lease: None,
             done: 0,
             sentence: None,
             corrupt: None,
@@ -99,8 +100,8 @@ impl<T> Worker<T> {
     /// Hands it a task. The task comes back when there is no room.
     pub(super) fn hand_out(&mut self, number: u64, order: Order<T>) -> Result<(), Order<T>> {
         match self.try_hand_out(number, &order) {
-            Ok(claim) => {
-                self.claims[usize::from(claim)] = Some(Handed { number, order });
+            Ok((claim, lease)) => {
+                self.claims[usize::from(claim)] = Some(Handed { number, order, lease });
                 self.sequence.push_back(claim);
                 Ok(())
             }
@@ -108,42 +109,44 @@ impl<T> Worker<T> {
         }
     }
 
-    fn try_hand_out(&mut self, number: u64, order: &Order<T>) -> Result<u8, NoRoom> {
+    fn try_hand_out(&mut self, number: u64, order: &Order<T>) -> Result<(u8, Option<u16>), NoRoom> {
         if let Some(function) = &order.function
             && !self.known.contains(&function.number)
         {
-            let (fields, flags) = self.address(function.parcel.as_ref())?;
-            let fields = fields.number(function.number);
-            let parts = [fields.as_bytes(), &function.pickle];
-            self.side.tell(&Message { kind: message::DEFINE, flags, task: 0, parts: &parts })?;
-            self.lent_out();
+            self.send(function.parcel.as_ref(), function.number, &function.pickle, |side, flags, parts| {
+                side.tell(&Message { kind: message::DEFINE, flags, task: 0, parts })
+            })?;
             self.known.insert(function.number);
         }
-        let (fields, flags) = self.address(order.parcel.as_ref())?;
-        let fields = fields.number(order.function.as_ref().map_or(0, |function| function.number));
-        let parts = [fields.as_bytes(), &order.body];
-        let claim = self.side.hand_out(&Message { kind: order.kind, flags, task: number, parts: &parts })?;
-        self.lent_out();
-        Ok(claim)
+        let function = order.function.as_ref().map_or(0, |function| function.number);
+        self.send(order.parcel.as_ref(), function, &order.body, |side, flags, parts| {
+            side.hand_out(&Message { kind: order.kind, flags, task: number, parts })
+        })
     }
 
-    /// Lends a block to the worker, and begins the message that tells where it is.
-    fn address(&mut self, stored: Option<&Arc<Stored>>) -> Result<(Fields, u16), NoRoom> {
-        let Some(stored) = stored else { return Ok((Fields::default(), 0)) };
-        self.collect_leases();
-        // What a message without room was to lend is lent by the next one.
-        let lease = match self.spare_lease {
-            Some(lease) => lease,
-            None => self.side.lend().ok_or(NoRoom)?,
+    /// Sends a message about a function, and lends the block that it comes with. Returns what `send` does, and the lease.
+    fn send<R>(
+        &mut self,
+        stored: Option<&Arc<Stored>>,
+        function: u64,
+        body: &[u8],
+        send: impl FnOnce(&mut ParentSide, u16, &[&[u8]]) -> Result<R, NoRoom>,
+    ) -> Result<(R, Option<u16>), NoRoom> {
+        let Some(stored) = stored else {
+            let fields = Fields::default().number(function);
+            return Ok((send(&mut self.side, 0, &[fields.as_bytes(), body])?, None));
         };
-        self.spare_lease = Some(lease);
-        self.lent.insert(lease, Arc::clone(stored));
-        Ok((Fields::default().place(Place { block: stored.block(), lease }), message::PARCEL))
-    }
-
-    /// The message is out, and with it the lease.
-    const fn lent_out(&mut self) {
-        self.spare_lease = None;
+        self.collect_leases();
+        let lease = self.side.lend().ok_or(NoRoom)?;
+        let place = Place { block: stored.block(), lease };
+        let fields = Fields::default().place(place).number(function);
+        let result = send(&mut self.side, message::PARCEL, &[fields.as_bytes(), body]);
+        if result.is_ok() {
+            self.lent.insert(lease, Arc::clone(stored));
+        } else {
+            self.side.reclaim(lease);
+        }
+        Ok((result?, Some(lease)))
     }
 
     /// Lets go of the blocks that the worker has given back.
@@ -168,6 +171,21 @@ impl<T> Worker<T> {
         self.side.tell(&Message { kind, flags: 0, task: 0, parts })
     }
 
+    /// Whether it has something to do: a task, or to get ready.
+    pub(super) fn is_busy(&self) -> bool {
+        self.in_hand() > 0 || self.phase == Phase::Starting
+    }
+
+    /// The task that it got last, of those that it has.
+    pub(super) fn last_handed(&self) -> Option<u64> {
+        self.claims[usize::from(*self.sequence.back()?)].as_ref().map(|handed| handed.number)
+    }
+
+    /// Takes back what it has not begun, the last first.
+    pub(super) fn take_back_all(&mut self) -> impl Iterator<Item = Handed<T>> {
+        std::iter::from_fn(|| self.take_back_last())
+    }
+
     /// Takes back the task that it got last, unless it has begun it.
     pub(super) fn take_back_last(&mut self) -> Option<Handed<T>> {
         let claim = *self.sequence.back()?;
@@ -185,7 +203,13 @@ impl<T> Worker<T> {
             return None;
         }
         self.sequence.retain(|other| *other != claim);
-        self.claims[usize::from(claim)].take()
+        let handed = self.claims[usize::from(claim)].take()?;
+        if let Some(lease) = handed.lease {
+            // The worker skips the message, so it never hears of the block.
+            self.side.reclaim(lease);
+            drop(self.lent.remove(&lease));
+        }
+        Some(handed)
     }
 
     /// When it began the task of this number; None while it has not, or when the task is not here.
@@ -201,6 +225,7 @@ impl<T> Worker<T> {
         Ok(Some(match header.kind {
             message::READY => Mail::Ready,
             message::BROKEN => Mail::Broken(body),
+            message::LEAVING => Mail::Leaving,
             message::RESULT | message::ERROR => self.reply(header, body)?,
             kind if kind >= message::NOTE => Mail::Note(kind, body),
             _ => return Err(Corrupt("a message of no kind")),

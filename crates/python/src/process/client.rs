@@ -20,6 +20,9 @@ use std::sync::{Arc, OnceLock, Weak};
 /// How many futures that have ended are kept until somebody comes by who has the interpreter.
 const MOST_ENDED: usize = 1024;
 
+/// The kind of a note that is the pool's own: something that people should know.
+const COMPLAINT: u16 = 0;
+
 /// How many tasks ended in which way. Relaxed: for people to read.
 #[derive(Default)]
 pub(crate) struct Counters {
@@ -55,7 +58,6 @@ pub(crate) struct PythonClient {
     ended: Mutex<Vec<Py<Future>>>,
     ended_count: AtomicUsize,
     pub(crate) broken: OnceLock<Break>,
-    complaint: Mutex<Option<String>>,
     /// The maps that have items nobody has sent yet.
     maps: Mutex<Vec<Weak<Batches>>>,
     /// `note(worker, kind, body)`: what workers say besides.
@@ -72,7 +74,6 @@ impl PythonClient {
             ended: Mutex::default(),
             ended_count: AtomicUsize::new(0),
             broken: OnceLock::new(),
-            complaint: Mutex::default(),
             maps: Mutex::default(),
             note,
             order,
@@ -221,15 +222,13 @@ impl Client for PythonClient {
         let _ = self.broken.set(Break::Initializer(error));
     }
 
-    fn hopeless(&self, death: Arc<Death>) {
-        let _ = self.broken.set(Break::Death(death));
+    fn hopeless(&self, death: Option<Arc<Death>>, why: &str) {
+        let _ = self.broken.set(death.map_or_else(|| Break::NoWorker(why.to_owned()), Break::Death));
     }
 
     fn abandoned(&self, task: Task) {
-        let why = self.broken.get_or_init(|| {
-            let complaint = self.complaint.lock().take();
-            Break::NoWorker(complaint.unwrap_or_else(|| "no worker process could be started".to_owned()))
-        });
+        let why =
+            self.broken.get_or_init(|| Break::NoWorker("no worker process could be started".to_owned()));
         let cause = match why {
             Break::Initializer(error) => Cause::Initializer(error.clone(), Arc::clone(&self.codec)),
             Break::Death(death) => Cause::Death(Arc::clone(death)),
@@ -239,7 +238,7 @@ impl Client for PythonClient {
     }
 
     fn complain(&self, what: &str) {
-        *self.complaint.lock() = Some(what.to_owned());
+        self.note("", COMPLAINT, what.as_bytes().to_vec());
     }
 }
 

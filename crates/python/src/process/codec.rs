@@ -160,7 +160,9 @@ impl Codec {
             return Ok(last);
         }
         let outlook = self.slow(py, "outlook", ())?;
-        let (patterns, watched, sizes): (Vec<Vec<u8>>, Vec<Py<PyAny>>, Vec<usize>) = outlook.extract()?;
+        let patterns: Vec<Vec<u8>> = outlook.getattr("patterns")?.extract()?;
+        let watched: Vec<Py<PyAny>> = outlook.getattr("watched")?.extract()?;
+        let sizes: Vec<usize> = outlook.getattr("sizes")?.extract()?;
         let patterns = patterns.iter().map(|pattern| Finder::new(pattern).into_owned()).collect();
         let outlook = Arc::new(Outlook { patterns, watched: watched.into_iter().zip(sizes).collect() });
         let stale = std::mem::replace(&mut *self.outlook.lock(), Arc::clone(&outlook));

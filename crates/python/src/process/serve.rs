@@ -16,6 +16,8 @@ use raddle_process::channel::{Bell, Header, LARGEST, Message, WorkerSide};
 use raddle_process::message::{self, Fields, Place, Reader};
 use raddle_process::parcel;
 use raddle_sync::Moment;
+use raddle_sys::process;
+use std::cell::{Cell, OnceCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,17 +32,58 @@ struct Worker {
     results: Arena,
     /// Blocks of results in the parent's hands, by the number of the lease.
     lent: HashMap<u16, Block>,
-    functions: HashMap<u64, CallResult>,
+    functions: HashMap<u64, Function>,
     codec: Codec,
     run_coroutine: Py<PyAny>,
+    memory: Option<Allowance>,
+}
+
+/// A function that the worker has been told. It is unpickled by its first call: what that does to the worker is the call's doing.
+struct Function {
+    pickle: Cell<Option<Py<PyBytes>>>,
+    loaded: OnceCell<CallResult>,
+}
+
+impl Function {
+    fn get(&self, py: Python<'_>, codec: &Codec) -> &CallResult {
+        self.loaded.get_or_init(|| {
+            let pickle = self.pickle.take().expect("taken once, here");
+            // What went wrong is told by each call of the function.
+            codec
+                .slow(py, "load_function", (pickle,))
+                .map(Bound::unbind)
+                .map_err(|error| error.into_value(py))
+        })
+    }
+}
+
+/// How much private memory a worker may have when a task is over.
+struct Allowance {
+    most: u64,
+    /// What was resident when the private part of it was measured last, which takes longer.
+    measured_at: u64,
+}
+
+impl Allowance {
+    fn is_exceeded(&mut self) -> bool {
+        let me = process::id();
+        let resident = process::resident_bytes(me).unwrap_or_default();
+        if resident < self.most || resident < self.measured_at + self.most / 16 {
+            return false;
+        }
+        self.measured_at = resident;
+        process::private_bytes(me).is_some_and(|bytes| bytes >= self.most)
+    }
 }
 
 /// Serves a pool of another process until it says that this one may leave.
 ///
 /// Arguments: file descriptors of the channel, the bell, the arena of arguments and that of results, which are taken over;
-/// `prepare()`, run before the first task; `run_coroutine(coroutine)`, which returns its result.
+/// `prepare()`, run before the first task; `run_coroutine(coroutine)`, which returns its result; `max_memory`, bytes of private
+/// memory with which this process does not begin another task.
 #[pyfunction]
-#[pyo3(signature = (channel, bell, arguments, results, prepare, run_coroutine, /))]
+#[pyo3(signature = (channel, bell, arguments, results, prepare, run_coroutine, max_memory, /))]
+#[expect(clippy::too_many_arguments, reason = "a worker's whole world")]
 pub(crate) fn serve(
     py: Python<'_>,
     channel: i32,
@@ -49,6 +92,7 @@ pub(crate) fn serve(
     results: i32,
     prepare: &Bound<'_, PyAny>,
     run_coroutine: Py<PyAny>,
+    max_memory: Option<u64>,
 ) -> PyResult<()> {
     let [channel, bell, arguments, results] = [channel, bell, arguments, results].map(ffi::take_fd);
     let mut worker = Worker {
@@ -59,6 +103,7 @@ pub(crate) fn serve(
         functions: HashMap::new(),
         codec: Codec::new(py)?,
         run_coroutine,
+        memory: max_memory.map(|most| Allowance { most, measured_at: 0 }),
     };
     if let Err(error) = ffi::invoke(prepare, ()) {
         let pickle = worker.short_error(py, &error)?;
@@ -104,6 +149,9 @@ impl Worker {
                 message::LEAVE => return Ok(()),
                 _ => {}
             }
+            if header.claim.is_some() && self.memory.as_mut().is_some_and(Allowance::is_exceeded) {
+                return self.say(py, message::LEAVING, 0, 0, &[]);
+            }
         }
     }
 
@@ -129,10 +177,8 @@ impl Worker {
                 PyBytes::new(py, &parcel::body(view, &parts).map_err(corrupt)?)
             }
         };
-        let loaded = self.codec.slow(py, "load_function", (pickle,));
-        // What went wrong is told by each call of the function.
-        let loaded = loaded.map(Bound::unbind).map_err(|error| error.into_value(py));
-        drop(self.functions.insert(number, loaded));
+        let function = Function { pickle: Cell::new(Some(pickle.unbind())), loaded: OnceCell::new() };
+        drop(self.functions.insert(number, function));
         Ok(())
     }
 
@@ -255,7 +301,7 @@ impl Worker {
         let function = if number == 0 {
             None
         } else {
-            match self.functions.get(&number) {
+            match self.functions.get(&number).map(|function| function.get(py, &self.codec)) {
                 Some(Ok(function)) => Some(function.bind(py).clone()),
                 Some(Err(exception)) => return Err(PyErr::from_value(exception.bind(py).clone().into_any())),
                 None => return Err(PyRuntimeError::new_err("the worker has not been told this function")),

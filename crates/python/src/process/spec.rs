@@ -1,9 +1,15 @@
 //! How workers are started, as Python says it.
 
+use crate::ffi;
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use raddle_process::launch::Spec;
 use raddle_process::supervisor::Launch;
+use raddle_sys::pidfd::Pidfd;
 use std::ffi::OsString;
+use std::io;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
 /// How workers are started. Pools that share one share the process that forks their workers.
@@ -18,18 +24,42 @@ impl LaunchSpec {
 
 #[pymethods]
 impl LaunchSpec {
-    /// Arguments: `kind`, `"zygote"` or `"spawn"`; `program` and `arguments` of the interpreter; `environment`, or None for this
-    /// process's own; `preparation`, for the zygote.
+    /// Describes interpreters to be executed.
+    ///
+    /// Arguments: `program` and `arguments` of the interpreter; `environment`, or None for this process's own; `preparation` of one that
+    /// is a worker; `zygote`, that of one that forks workers, or None.
     #[new]
-    #[pyo3(signature = (kind, program, arguments, environment, preparation))]
+    #[pyo3(signature = (program, arguments, environment, preparation, zygote))]
     fn new(
-        kind: &str,
         program: OsString,
         arguments: Vec<OsString>,
         environment: Option<Vec<(OsString, OsString)>>,
         preparation: Vec<u8>,
+        zygote: Option<Vec<u8>>,
     ) -> Self {
-        let spec = Arc::new(Spec { program, arguments, environment, preparation });
-        Self(if kind == "spawn" { Launch::Spawn(spec) } else { Launch::Zygote(spec) })
+        let worker = Spec { program, arguments, environment, preparation };
+        Self(match zygote {
+            Some(preparation) => {
+                Launch::Zygote(Arc::new(Spec { preparation, ..worker.clone() }), Arc::new(worker))
+            }
+            None => Launch::Spawn(Arc::new(worker)),
+        })
+    }
+
+    /// Workers are made by `fork(order, fds, foreign)`, which returns the pid of a child of this process. `foreign` are descriptors that the
+    /// child is to close. Called on a thread of Raddle's that stays.
+    #[staticmethod]
+    fn own(fork: Py<PyAny>) -> Self {
+        Self(Launch::Own(Arc::new(move |fds, order, foreign| {
+            let fds: Vec<_> = fds.iter().map(AsRawFd::as_raw_fd).collect();
+            let forked = Python::try_attach(|py| {
+                let order = PyBytes::new(py, order);
+                ffi::invoke(fork.bind(py), (order, fds, foreign.to_vec()))?.extract::<u32>()
+            });
+            let pid = forked.unwrap_or_else(|| Err(PyRuntimeError::new_err("the interpreter is ending")));
+            let pid = pid.map_err(io::Error::other)?;
+            // Nobody else waits for it, so the number is its own.
+            Ok((pid, Pidfd::open(pid)?))
+        })))
     }
 }

@@ -43,6 +43,7 @@ def _run() -> None:
     if request is None or request.kind != messages.PREPARE:
         os._exit(0)
     preparation = loads(request.body)
+    preparation["parent"] = request.pid
     if preparation["zygote"]:
         from raddle._internal.processes.zygote import main as run
     else:
@@ -66,4 +67,9 @@ def _take_standard_input() -> int:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BaseException:
+        # Not left to the interpreter: with PYTHONINSPECT it would go on to read commands, from the socket at worst.
+        sys.excepthook(*sys.exc_info())
+        os._exit(1)

@@ -66,7 +66,6 @@ def specification(
             raise ValueError(f"preload can't import {module!r}")
     preparation = {
         "zygote": zygote,
-        "parent": os.getpid(),
         "preload": [serve.rpartition(":")[0], *modules] if serve else modules,
         **_surroundings(),
     }

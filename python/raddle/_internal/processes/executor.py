@@ -19,6 +19,7 @@ from raddle._internal.future import Future
 from raddle._internal.mapping import MapArguments, MapResults, start_map
 from raddle._internal.processes import (
     bound,  # noqa: F401  (hands the native half its classes)
+    notes,
     starting,
 )
 from raddle._internal.stats import ExecutorStats
@@ -134,13 +135,13 @@ class ProcessPoolExecutor(_raddle.ProcessPool, concurrent.futures.ProcessPoolExe
             max_pending=max_pending,
             raises_when_full=on_full == "raise",
             launch=starting.launch(way, tuple(preload)),
-            order=starting.Order(initializer, initargs, native_threads, max_workers),
+            order=starting.Order(initializer, initargs, native_threads, max_workers, max_memory_per_child),
             arena_limit=arena_limit or starting.default_arena_limit(),
             max_tasks_per_child=max_tasks_per_child,
             max_memory_per_child=max_memory_per_child,
             memory_limit=memory_limit,
             kill_grace=kill_grace,
-            note=starting.ignore_note,
+            note=notes.receive,
         )
 
     def resize(self, max_workers: int) -> None:

@@ -8,19 +8,21 @@ with a header of 24 bytes, little-endian:
 | 0–3 | kind | kind |
 | 4–7 | 1: the body stands in a memory file, the last descriptor | threads, or the status that waitpid gave |
 | 8–15 | ticket | ticket |
-| 16–19 | 0 | pid |
+| 16–19 | pid | pid |
 | 20–23 | how many descriptors come with it | the same |
 | 24– | body | text, UTF-8 |
 
 Requests, in the order in which they come:
 
-- `PREPARE`, once and first. Body: a marshalled dictionary, see `environment.py`.
+- `PREPARE`, once and first. The pid is that of the process that is to be served. Body: a marshalled dictionary, see
+  `environment.py`.
 - `FORK`: start a worker that gets the descriptors. Body: a marshalled dictionary, the worker's order.
 - `KILL`: the worker with this pid is not wanted.
 
 Reports:
 
-- `READY` once the preparation is over, with the number of threads; again whenever that has changed.
+- `READY` once the preparation is over, with the number of threads and the module that has probably started them; again
+  whenever that has changed.
 - `FORKED` with the ticket, the pid, and a pidfd as the only descriptor, or `REFUSED` with the ticket and the reason:
   one for each `FORK`, in order.
 - `ENDED` with a worker's pid and wait status, after its `FORKED`.

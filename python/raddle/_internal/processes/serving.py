@@ -32,7 +32,7 @@ def serve(channel: int, bell: int, arguments: int, results: int, settings: bytes
             initializer(*initargs)
 
     try:
-        _raddle.serve(channel, bell, arguments, results, prepare, run_coroutine)
+        _raddle.serve(channel, bell, arguments, results, prepare, run_coroutine, told["max_memory"])
     finally:
         if _loop is not None:
             _loop.close()

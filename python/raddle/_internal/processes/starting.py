@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from raddle import _raddle
 from raddle._internal import serialization
-from raddle._internal.processes import environment
+from raddle._internal.processes import environment, forked
 
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
@@ -33,29 +32,27 @@ def way(start: Start | None, context: BaseContext | None) -> Start:
 
 
 def launch(start: Start, preload: tuple[str, ...]) -> _raddle.LaunchSpec:
-    """Describe how workers are started; equal descriptions are one, so that pools share a zygote."""
+    """Describe how workers are started; where it makes no difference there is one description, and one zygote."""
     if start == "fork":
-        raise NotImplementedError("start='fork'")
+        return _raddle.LaunchSpec.own(forked.fork)
     specification = environment.specification(preload, zygote=start == "zygote")
-    return _shared(
-        start,
+    if (known := _launches.get(specification.key)) is not None:
+        return known
+    alone = environment.specification(preload, zygote=False).preparation
+    made = _raddle.LaunchSpec(
         specification.program,
-        tuple(specification.arguments),
-        tuple(specification.environment),
-        specification.preparation,
+        specification.arguments,
+        [(os.fsdecode(name), os.fsdecode(value)) for name, value in specification.environment],
+        alone,
+        specification.preparation if start == "zygote" else None,
     )
+    if len(_launches) >= _MOST_LAUNCHES:
+        _launches.pop(next(iter(_launches)), None)
+    return _launches.setdefault(specification.key, made)
 
 
-@functools.lru_cache(maxsize=16)
-def _shared(
-    kind: str,
-    program: str,
-    arguments: tuple[str, ...],
-    variables: tuple[tuple[bytes, bytes], ...],
-    preparation: bytes,
-) -> _raddle.LaunchSpec:
-    decoded = [(os.fsdecode(name), os.fsdecode(value)) for name, value in variables]
-    return _raddle.LaunchSpec(kind, program, list(arguments), decoded, preparation)
+_launches: dict[tuple[object, ...], _raddle.LaunchSpec] = {}
+_MOST_LAUNCHES = 16
 
 
 class Order:
@@ -67,14 +64,19 @@ class Order:
         initargs: tuple[Any, ...],
         native_threads: int | Literal["auto"] | None,
         max_workers: int,
+        max_memory: int | None,
     ) -> None:
         self._start = (initializer, initargs)
         self._native_threads = native_threads
         self._max_workers = max_workers
+        self._max_memory = max_memory
 
     def __call__(self, name: str, number: int) -> environment.Order:
         """Return the order of a worker that is started now, and the descriptors that it gets besides."""
-        settings = {"initializer": serialization.dumps(self._start, None) if self._start[0] else None}
+        settings = {
+            "initializer": serialization.dumps(self._start, None) if self._start[0] else None,
+            "max_memory": self._max_memory,
+        }
         return environment.order(
             serialization.dumps(settings, None),
             name=name,
@@ -93,7 +95,3 @@ def default_arena_limit() -> int:
         except (OSError, ValueError):
             continue
     return memory // 2
-
-
-def ignore_note(worker: str, kind: int, body: bytes) -> None:
-    """Do nothing with what a worker says besides."""

@@ -62,11 +62,15 @@ def main(socket: _socket.socket, preparation: dict[str, Any]) -> NoReturn:
         settle_in(socket)
         worker_main.name_process("raddle-zygote")
         surroundings.take(preparation)
+        suspect = ""
         for module in preparation["preload"]:
+            threads = _threads()
             __import__(module)
+            if _threads() > threads:
+                suspect = suspect or module
         if os.getpid() != zygote:
             os._exit(1)  # a module has forked, and this child came back from it
-        request = _Zygote(socket).run()
+        request = _Zygote(socket, suspect).run()
     except BaseException:
         if os.getpid() == zygote:
             _fail(socket)
@@ -111,8 +115,10 @@ def _fail(socket: _socket.socket) -> NoReturn:
 class _Zygote:
     """Forks and reaps."""
 
-    def __init__(self, socket: _socket.socket) -> None:
+    def __init__(self, socket: _socket.socket, suspect: str) -> None:
         self.socket = socket
+        self.suspect = suspect
+        """The module that has started threads, if one has."""
         self.workers: dict[int, int] = {}
         """The pids, by pidfd."""
         self.threads = 0
@@ -200,6 +206,10 @@ class _Zygote:
         pid = self.workers.pop(pidfd)
         self.poll.unregister(pidfd)
         os.close(pidfd)
+        ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        if ended is not None and ended.si_code != os.CLD_EXITED:
+            # It was killed: what it has started goes too. Until it is waited for, no other group has its number.
+            _kill_group(pid)
         report(self.socket, ENDED, pid=pid, number=_wait(pid))
 
     def kill(self, pid: int) -> None:
@@ -221,7 +231,7 @@ class _Zygote:
             threads = _threads_after_fork()
         if threads != self.threads:
             self.threads = threads
-            report(self.socket, READY, number=threads)
+            report(self.socket, READY, number=threads, text=self.suspect)
         return threads
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import dis
 import sys
 from types import CodeType, ModuleType
-from typing import Any
 
 from raddle._internal.serialization.recent import Recent
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _GLOBAL = frozenset({"LOAD_GLOBAL", "STORE_GLOBAL", "DELETE_GLOBAL"})
 # The body of a class, run inside the function, finds globals under these.
@@ -21,6 +23,8 @@ def global_names(code: CodeType) -> tuple[str, ...]:
     """List the global variables that a code object reads or writes, those of the functions inside it included."""
     known = _names.get(code)
     if known is None:
+        import dis  # a receiver has no use for it
+
         opcodes = _GLOBAL if code.co_flags & _OPTIMIZED else _OF_CLASS_BODIES
         found = {found.argval: None for found in dis.get_instructions(code) if found.opname in opcodes}
         for constant in code.co_consts:

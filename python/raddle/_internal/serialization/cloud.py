@@ -21,12 +21,23 @@ from typing import Any, cast
 
 from cloudpickle import cloudpickle as _cloudpickle
 
+from raddle._internal.serialization.namespaces import anew
+
+_OTHERWISE = frozenset(
+    {
+        io.TextIOWrapper,  # a file would arrive as a copy of its content
+        typing.TypeVar,
+        memoryview,
+        types.CodeType,
+        types.CellType,
+        types.ModuleType,
+        types.MethodType,
+    }
+)
+"""What Raddle reduces in other ways."""
+
 REDUCERS: dict[type, Callable[[Any], Any]] = {
-    kind: reducer
-    for kind, reducer in _cloudpickle.Pickler._dispatch_table.items()
-    # A file would arrive as a copy of its content; code, cells and modules are dealt with by Raddle itself.
-    if kind
-    not in (io.TextIOWrapper, memoryview, types.CodeType, types.CellType, types.ModuleType, types.MethodType)
+    kind: reduce for kind, reduce in _cloudpickle.Pickler._dispatch_table.items() if kind not in _OTHERWISE
 }
 """Reducers for exact types that pickle has none for."""
 
@@ -70,7 +81,8 @@ def take_apart(cls: type) -> tuple[Callable[..., type], tuple[Any, ...], Any]:
     own = cls.__dict__.get("__dict__")
     if isinstance(own, property):
         namespace["__dict__"] = own
-    state = (*_cloudpickle._class_getstate(cls), {})
+    content, slots = _cloudpickle._class_getstate(cls)
+    state: Any = ({name: anew(value) for name, value in content.items()}, slots, {})
     return make_class, (type(cls), cls.__name__, cls.__bases__, namespace), state
 
 

@@ -8,18 +8,20 @@ and named once in a debug log; the others arrive.
 
 from __future__ import annotations
 
-import logging
-import pickle
+from _pickle import dumps, loads
 from contextvars import Context, ContextVar
-from typing import Any
 
 from raddle._internal.serialization.plain import dumps_anyhow
 from raddle._internal.serialization.recent import Recent
 from raddle._internal.serialization.variables import place_of
 
-_LOG = logging.getLogger("raddle")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 _DECIMAL = "decimal_context"
 
+_names: Recent[ContextVar[Any], bytes] = Recent(1024)
 _named: set[str] = set()
 _failures: Recent[tuple[ContextVar[Any], type], int] = Recent(1024)
 _GIVEN_UP = 8
@@ -38,20 +40,20 @@ def dump_context(context: Context) -> bytes | None:
         pair = _dump_variable(variable, value)
         if pair is not None:
             sent.append(pair)
-    return pickle.dumps(sent, 5) if sent else None
+    return dumps(sent, 5) if sent else None
 
 
 def load_context(data: bytes) -> Context:
     """Make a context with the variables that were sent; one that can't be loaded is left out."""
     context = Context()
-    for name, value in pickle.loads(data):
+    for name, value in loads(data):
         try:
             if name is None:
                 import decimal
 
-                context.run(decimal.setcontext, pickle.loads(value))
+                context.run(decimal.setcontext, loads(value))
             else:
-                context.run(pickle.loads(name).set, pickle.loads(value))
+                context.run(loads(name).set, loads(value))
         except Exception as error:
             _name_once(
                 f"load {_shown(name)}", "a context variable could not be loaded in a worker: %r", error
@@ -61,30 +63,31 @@ def load_context(data: bytes) -> Context:
 
 def _dump_variable(variable: ContextVar[Any], value: Any) -> tuple[bytes | None, bytes] | None:
     kind = (variable, type(value))
-    if _failures.get(kind, 0) >= _GIVEN_UP:
+    if _failures and _failures.get(kind, 0) >= _GIVEN_UP:
         return None
     try:
         if variable.name == _DECIMAL and type(value).__module__ == "decimal":
-            return None, pickle.dumps(value, 5)
-        if place_of(variable) is None:
-            _name_once(variable.name, "context variable %r stays behind: no module has it", variable.name)
-            return None
-        return dumps_anyhow(variable), dumps_anyhow(value)
+            return None, dumps(value, 5)
+        name = _names.get(variable)
+        if name is None:
+            if place_of(variable) is None:
+                _name_once(variable.name, "context variable %r stays behind: no module has it", variable.name)
+                return None
+            name = _names.keep(variable, dumps_anyhow(variable))
+        return name, dumps_anyhow(value)
     except Exception as error:
         _failures.keep(kind, _failures.get(kind, 0) + 1)
-        _name_once(
-            variable.name,
-            "context variable %r stays behind: its value can't be pickled (%s)",
-            variable.name,
-            error,
-        )
+        message = "context variable %r stays behind: its value can't be pickled (%s)"
+        _name_once(variable.name, message, variable.name, error)
         return None
 
 
 def _name_once(key: str, message: str, *details: object) -> None:
     if key not in _named and len(_named) < 10_000:
+        import logging
+
         _named.add(key)
-        _LOG.debug(message, *details)
+        logging.getLogger("raddle").debug(message, *details)
 
 
 def _shown(name: bytes | None) -> str:

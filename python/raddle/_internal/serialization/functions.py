@@ -13,25 +13,28 @@ from __future__ import annotations
 import importlib
 import marshal
 import weakref
-from collections.abc import Callable
 from types import CellType, CodeType, FunctionType
-from typing import Any, Protocol
 
 from raddle._internal.serialization import captured, wrappers
 from raddle._internal.serialization.namespaces import Space, bind, enter, variables_of
 from raddle._internal.serialization.references import attribute, is_inherited, stands_in_its_module
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Protocol
+
+    class Sender(Protocol):
+        """What a pickler remembers while it writes one object."""
+
+        upward: bool
+        cells: dict[int, CellType] | None
+
+        def space_of(self, variables: dict[str, Any]) -> Space:
+            """Return what stands for a namespace in the pickle."""
+
+
 __all__ = ["enter", "variables_of"]
-
-
-class Sender(Protocol):
-    """What a pickler remembers while it writes one object."""
-
-    upward: bool
-    cells: dict[int, CellType] | None
-
-    def space_of(self, variables: dict[str, Any]) -> Space:
-        """Return what stands for a namespace in the pickle."""
 
 
 _from_parent: weakref.WeakSet[FunctionType] = weakref.WeakSet()

@@ -14,7 +14,7 @@ KINDS: tuple[type, ...] = tuple(
     if hasattr(typing, name)
 )
 
-_tokens: Tokens[Any] = Tokens()
+_tokens: Tokens = Tokens()
 
 
 def reduce_parameter(obj: Any) -> Any:

@@ -4,66 +4,89 @@ A class of `__main__`, or a local one, is sent by value to a worker, which makes
 must be of the parent's class again: `isinstance`, `except` and the members of an enumeration depend on it. So
 
 - every such class has a *tracker id* (cloudpickle's), under which each process finds its own class;
-- *down*, from a parent to its workers, a class goes as a **definition**: its bytes are made once, kept as long as the
-  class does not change, and put into every pickle that needs it; the worker loads them once and afterwards finds the
-  class by the definition's key (`define`);
+- *down*, from a parent to its workers, a class goes as a **definition**: the bytes of the class and of all classes that
+  it needs, such as those that its methods name. They are made once and kept as long as the class does not change. The
+  worker loads them once; afterwards it knows the definition by its key, and finds the class by its tracker id;
 - *up*, from a worker to its parent, a class that came from there goes as its tracker id alone (`find_class`). By
   value, it would overwrite the attributes of the parent's class by the worker's. A class that the worker made itself
   goes as a definition.
 
+The bytes of a definition stand in every pickle that needs it, so that each pickle can be loaded by whoever gets it.
+Who keeps account of what each worker has got can have them apart (`Pickler.definitions`).
+
 A class's attributes are read when it is first sent, and again when one of them (or of its bases') has been bound
-anew. Each reading has a higher *stamp*; a worker applies it if it is newer than what it has, and a process never
-applies one to a class of its own. So a worker's changes to a class stay until the parent makes some itself.
+anew. Then they have a higher *stamp*; a worker applies them if they are newer than what it has, and a process never
+applies any to a class of its own. So a worker's changes to a class stay until the parent makes some itself.
 """
 
 from __future__ import annotations
 
+import copyreg
 import operator
-import pickle
-import uuid
 import weakref
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from _pickle import UnpicklingError, loads
 
-from raddle._internal.serialization.namespaces import Captured, Space, Variables, bind, stamps
+from raddle._internal.serialization.namespaces import bind, stamps
 from raddle._internal.serialization.recent import Recent
 from raddle._internal.serialization.references import attribute, goes_by_name, inherited, is_inherited
+from raddle._internal.serialization.tokens import new_token
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from raddle._internal.serialization.namespaces import Captured, Space, Variables
 
 
-class Definition(NamedTuple):
-    """The bytes of a class, and what it consisted of when they were made."""
+class Definition:
+    """The bytes of a class and of those that it needs."""
 
-    key: str
-    content: bytes
-    bases: tuple[type, ...]
-    """Those that are in the bytes too."""
-    values: tuple[Any, ...]
+    __slots__ = ("content", "key")
+
+    def __init__(self, content: bytes) -> None:
+        self.key, self.content = new_token(), content
+
+
+class _Defined:
+    """A class in a definition: what it and its bases consisted of when the bytes were made."""
+
+    __slots__ = ("bases", "definition", "tracker", "values")
+
+    def __init__(self, cls: type, definition: Definition) -> None:
+        from raddle._internal.serialization import cloud
+
+        self.definition, self.tracker = definition, cloud.tracker_id(cls)
+        self.bases = tuple(base for base in cls.__mro__[1:] if not goes_by_name(base))
+        self.values = _values(cls, self.bases)
 
 
 # By direction. Strong: what was sent lately must be found when it comes back.
-_definitions: tuple[Recent[type, Definition], Recent[type, Definition]] = Recent(512), Recent(512)
-_known: Recent[str, Any] = Recent(512)  # strong: a local class is not to be made anew for each call
+_defined: tuple[Recent[type, _Defined], Recent[type, _Defined]] = Recent(512), Recent(512)
+_versions: Recent[type, tuple[tuple[Any, ...], int]] = Recent(512)
+# By key and tracker id. Strong: a local class is not to be made anew for each call.
+_known: Recent[str, dict[str, Any]] = Recent(512)
+_announced: dict[str, dict[str, Any]] = {}
 _applied: weakref.WeakKeyDictionary[type, int] = weakref.WeakKeyDictionary()
 _from_parent: weakref.WeakSet[type] = weakref.WeakSet()
 
 
-def known_definition(cls: type, *, upward: bool) -> tuple[Any, ...] | None:
-    """Reduce a class to its definition if that has been made, and the class has not changed since."""
-    known = _definitions[upward].get(cls)
-    if known is None:
+def known_definition(cls: type, *, upward: bool) -> tuple[Definition, str] | None:
+    """Return the definition that a class is in, and its tracker id, unless it has changed since."""
+    known = _defined[upward].get(cls)
+    if known is None or not _same(_values(cls, known.bases), known.values):
         return None
-    values = _values(cls, known.bases)
-    if len(values) != len(known.values) or not all(map(operator.is_, values, known.values)):
-        return None
-    return define, (known.key, known.content)
+    _defined[upward].refresh(cls, known)
+    return known.definition, known.tracker
 
 
-def definition(cls: type, content: bytes, *, upward: bool) -> tuple[Any, ...]:
-    """Reduce a class to its definition, whose bytes have it inline."""
-    bases = tuple(base for base in cls.__mro__[1:] if not goes_by_name(base))
-    made = Definition(uuid.uuid4().hex, content, bases, _values(cls, bases))
-    _definitions[upward].keep(cls, made)
-    return define, (made.key, content)
+def add_definition(classes: list[type], content: bytes, *, upward: bool) -> tuple[Definition, str]:
+    """Keep the bytes in which some classes are inline, of which the first was asked for."""
+    made = Definition(content)
+    for cls in classes[1:]:
+        if known_definition(cls, upward=upward) is None:  # its own is shorter
+            _defined[upward].keep(cls, _Defined(cls, made))
+    return made, _defined[upward].keep(classes[0], _Defined(classes[0], made)).tracker
 
 
 def _values(cls: type, bases: tuple[type, ...]) -> tuple[Any, ...]:
@@ -73,12 +96,24 @@ def _values(cls: type, bases: tuple[type, ...]) -> tuple[Any, ...]:
     return values
 
 
-def define(key: str, content: bytes) -> Any:
-    """Load a definition, unless it has been."""
-    found = _known.get(key)
+def define(key: str, tracker: str, content: bytes | None = None) -> Any:
+    """Return a class, after loading its definition unless that has been done."""
+    classes = _announced.get(key) or _known.get(key)
+    if classes is None:
+        if content is None:
+            raise UnpicklingError(f"the definition {key} of a class has not arrived")
+        classes = _known.keep(key, {"": loads(content)})
+    found = classes.get(tracker)
     if found is None:
-        found = _known.keep(key, pickle.loads(content))
+        from raddle._internal.serialization import cloud
+
+        found = classes[tracker] = cloud.tracked(tracker)
     return found
+
+
+def load_definition(key: str, content: bytes) -> None:
+    """Make the classes of a definition that will not be sent again, and keep them for good."""
+    _announced[key] = {"": loads(content)}
 
 
 def reference(cls: type) -> tuple[Any, ...] | None:
@@ -104,9 +139,24 @@ def inline(cls: type, space: Space | None, *, upward: bool) -> tuple[Any, ...]:
 
     make, arguments, content = cloud.take_apart(cls)
     named = space.capture([cls.__name__]) if space is not None else {}
-    state = next(stamps), content, space, named
+    state = _stamp(cls), content, space, named
     name = cls.__module__, cls.__qualname__
     return make_class, (cloud.tracker_id(cls), name, make, arguments, upward), state, None, None, set_state
+
+
+def _stamp(cls: type) -> int:
+    """Return the stamp of what a class consists of now."""
+    copyreg._slotnames(cls)  # type: ignore[attr-defined]  # pickle leaves an attribute in it, at some time
+    values = tuple(cls.__dict__.values())
+    known = _versions.get(cls)
+    if known is not None and _same(known[0], values):
+        _versions.refresh(cls, known)
+        return known[1]
+    return _versions.keep(cls, (values, next(stamps)))[1]
+
+
+def _same(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+    return len(one) == len(other) and all(map(operator.is_, one, other))
 
 
 def make_class(
@@ -142,7 +192,7 @@ def find_class(tracker: str, module: str, qualname: str) -> type:
 
     found = cloud.tracked(tracker)
     if found is None:
-        raise pickle.UnpicklingError(
+        raise UnpicklingError(
             f"the class {module}.{qualname} was sent to a worker and is gone: keep a reference to it"
         )
     return found

@@ -15,14 +15,21 @@ their memory, which costs one copy; a `memoryview` arrives as a view of the bloc
 
 from __future__ import annotations
 
-import pickle
 import sys
-from collections.abc import Callable, Iterable
+from _pickle import PickleBuffer
 from io import BytesIO
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any
+
+    BufferCallback = Callable[[PickleBuffer], bool]
 
 OUT_OF_BAND = 32 * 1024
 """From this size on, in bytes, a contiguous buffer travels beside the pickle rather than in it."""
+
+_POP = b"0"
 
 SCAN_DEPTH = 2
 SCAN_ITEMS = 64
@@ -39,9 +46,6 @@ def _has_gaps(array: Any) -> bool:
         and not array.flags.forc
         and not array.dtype.hasobject
     )
-
-
-BufferCallback = Callable[[pickle.PickleBuffer], bool]
 
 
 def find(values: Iterable[Any], depth: int = SCAN_DEPTH) -> list[Any]:
@@ -66,10 +70,10 @@ def find(values: Iterable[Any], depth: int = SCAN_DEPTH) -> list[Any]:
     return found
 
 
-def taking(buffers: list[pickle.PickleBuffer]) -> BufferCallback:
+def taking(buffers: list[PickleBuffer]) -> BufferCallback:
     """Make the `buffer_callback` that takes large buffers out of band, into this list."""
 
-    def take(buffer: pickle.PickleBuffer) -> bool:
+    def take(buffer: PickleBuffer) -> bool:
         with buffer.raw() as raw:
             if raw.nbytes < OUT_OF_BAND:
                 return True
@@ -91,14 +95,14 @@ class Large:
         if type(self.value) is memoryview:
             return reduce_view(self.value)
         if type(self.value) in (bytes, bytearray):
-            return type(self.value), (pickle.PickleBuffer(self.value),)
+            return type(self.value), (PickleBuffer(self.value),)
         reduced: tuple[Any, ...] = self.value.copy(order="C").__reduce_ex__(5)
         return reduced
 
 
 def reduce_view(view: memoryview) -> tuple[Any, ...]:
     """Reduce a memoryview to a view of its buffer; one with gaps arrives contiguous."""
-    content: Any = pickle.PickleBuffer(view if view.c_contiguous else view.tobytes())
+    content: Any = PickleBuffer(view if view.c_contiguous else view.tobytes())
     return rebuild_view, (content, view.format, view.shape, view.readonly)
 
 
@@ -112,7 +116,7 @@ def rebuild_view(content: Any, form: str, shape: tuple[int, ...], readonly: bool
     return view.toreadonly() if readonly else view
 
 
-def dump_with_prelude(pickler: Any, stream: BytesIO, found: list[Any], obj: object) -> bytes:
+def dump_with_prelude(pickler: Any, stream: BytesIO, found: Sequence[Any], obj: object) -> bytes:
     """Pickle an object after the large ones that were found in it.
 
     Args:
@@ -128,8 +132,8 @@ def dump_with_prelude(pickler: Any, stream: BytesIO, found: list[Any], obj: obje
         index, _ = memo.pop(id(one))
         memo[id(one.value)] = index, one.value
     pickler.memo = memo
-    # The list is dropped instead of returned.
-    stream.seek(-len(pickle.STOP), 1)
-    stream.write(pickle.POP)
+    # The list is dropped, with POP in the place of STOP.
+    stream.seek(-1, 1)
+    stream.write(_POP)
     pickler.dump(obj)
     return stream.getvalue()

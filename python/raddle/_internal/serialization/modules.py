@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sized
 from importlib.machinery import (
     EXTENSION_SUFFIXES,
     SOURCE_SUFFIXES,
@@ -30,7 +29,11 @@ from importlib.machinery import (
     PathFinder,
 )
 from types import ModuleType
-from typing import Any, NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sized
+    from typing import Any
 
 MAIN_NAMES = frozenset({"__main__", "__mp_main__"})
 """`__main__`, and what `multiprocessing` calls the parent's `__main__` in its own children."""
@@ -51,8 +54,10 @@ _roots: frozenset[str] = frozenset()
 _NONE_REGISTERED: frozenset[str] = frozenset()
 
 
-class Outlook(NamedTuple):
+class Outlook:
     """How to tell that a plain pickle names something that a worker could not import."""
+
+    __slots__ = ("patterns", "sizes", "watched")
 
     patterns: tuple[bytes, ...]
     """If the bytes of a pickle (protocol 5) contain one of these, it must be made again, by value where needed."""
@@ -63,6 +68,10 @@ class Outlook(NamedTuple):
     That misses a module that is loaded after another one has been removed, until the next one is loaded.
     """
 
+    def __init__(self, patterns: tuple[bytes, ...], watched: tuple[Sized, ...]) -> None:
+        self.patterns, self.watched = patterns, watched
+        self.sizes = tuple(map(len, watched))
+
     def holds(self) -> bool:
         """Tell whether nothing has happened that could change it."""
         return tuple(map(len, self.watched)) == self.sizes
@@ -71,15 +80,15 @@ class Outlook(NamedTuple):
 def outlook() -> Outlook:
     """Look at the modules that are new since the last time: about a microsecond each."""
     registered = registry()
-    watched = (sys.modules, sys.path, registered)
-    sizes = (len(sys.modules), len(sys.path), len(registered))
+    made = Outlook((), (sys.modules, sys.path, registered))
     _forget_if_path_changed()
     for name in sys.modules.keys() - _verdicts.keys():
         importable(name)
     by_value = [name for name in _by_value if name in sys.modules] if _by_value else []
     if registered:
         by_value += filter(is_registered, list(sys.modules))
-    return Outlook(tuple(map(_pattern, ["__main__", *by_value])), watched, sizes)
+    made.patterns = tuple(map(_pattern, ["__main__", *by_value]))
+    return made
 
 
 def _pattern(name: str) -> bytes:

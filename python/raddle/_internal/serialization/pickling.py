@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import functools
 import importlib
-import pickle
 import sys
 import weakref
+from _pickle import PickleBuffer
+from _pickle import Pickler as _Pickler
 from collections import OrderedDict
-from collections.abc import Callable
 from contextvars import ContextVar
+from copyreg import dispatch_table
 from io import BytesIO, TextIOWrapper
 from types import (
     CellType,
@@ -27,12 +28,19 @@ from types import (
     MethodType,
     ModuleType,
 )
-from typing import Any
 
-from raddle._internal.serialization import functions, generics, identity, large, variables, wrappers
+from raddle._internal.serialization import functions, identity, large, variables, wrappers
 from raddle._internal.serialization.modules import MAIN_NAMES, importable
-from raddle._internal.serialization.namespaces import Captured, Space, bind
+from raddle._internal.serialization.namespaces import Space, bind
+from raddle._internal.serialization.recent import Recent
 from raddle._internal.serialization.references import attribute, goes_by_name, stands_in_its_module
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from raddle._internal.serialization.namespaces import Captured
 
 PROTOCOL = 5
 
@@ -47,16 +55,27 @@ class Reducers:
     # Made when they are first needed: most pickles need neither.
     spaces: dict[int, Space] | None = None
     cells: dict[int, CellType] | None = None
+    inlined: list[type] | None = None
+    """Takes the classes that are written out."""
+    definitions: list[identity.Definition] | None = None
+    """Takes the definitions that the pickle needs, if they are not to stand in it."""
 
     def reducer_override(self, obj: Any) -> Any:
         """Reduce what pickle would not, or not in a way that a worker could follow; pickle asks for every object."""
         kind = type(obj)
+        if kind in _as_pickle_does:
+            return NotImplemented
         reduce = REDUCERS.get(kind)
         if reduce is not None:
             return reduce(self, obj)
         if issubclass(kind, type):
-            return _reduce_class(self, obj)
-        return _reduce_singleton(self, obj, kind) if kind.__module__ == "__main__" else NotImplemented
+            return NotImplemented if kind in dispatch_table else _reduce_class(self, obj)
+        if kind.__module__ == "typing":
+            return _reduce_generic(obj)
+        if kind.__module__ == "__main__" and _has_own_way(kind):
+            return _reduce_singleton(self, obj, kind)
+        _as_pickle_does.keep(kind, None)
+        return NotImplemented
 
     def space_of(self, variables: dict[str, Any]) -> Space:
         """Return what stands for a namespace in this pickle."""
@@ -68,13 +87,13 @@ class Reducers:
         return space
 
 
-class Pickler(Reducers, pickle.Pickler):
+class Pickler(Reducers, _Pickler):
     """The quick one, for one object."""
 
 
 def pickler(
     stream: BytesIO,
-    buffers: list[pickle.PickleBuffer] | None,
+    buffers: list[PickleBuffer] | None,
     *,
     upward: bool = False,
     inlining: bool = False,
@@ -96,6 +115,9 @@ def pickler(
     return made
 
 
+_as_pickle_does: Recent[type, None] = Recent(256)
+"""Classes whose instances are pickle's affair, so that a list of a thousand is asked about once."""
+
 REDUCERS: dict[type, Callable[[Any, Any], Any]] = {}
 """By exact type: what takes the pickler and an object, and returns what `__reduce__` would, or NotImplemented."""
 
@@ -106,6 +128,7 @@ def register(kind: type, reduce: Callable[[Any], Any]) -> None:
     The plain pickle that is tried first must refuse them: `kind.__reduce__` has to raise.
     """
     REDUCERS[kind] = lambda _, obj: reduce(obj)
+    _as_pickle_does.pop(kind, None)
 
 
 _MADE_BY_PYTHON = 1 << 9  # Py_TPFLAGS_HEAPTYPE
@@ -117,33 +140,55 @@ def _reduce_class(sender: Reducers, cls: type) -> Any:
     if not sender.inlining:
         known = identity.known_definition(cls, upward=upward)
         if known is not None:
-            return known
+            return _refer(sender, *known)
     if goes_by_name(cls):
         return NotImplemented
-    if cls.__module__ == "builtins":
-        special = _with_cloudpickle().special(cls)
-        return NotImplemented if special is None else special
     if cls.__flags__ & _KIND != _MADE_BY_PYTHON:
-        return NotImplemented  # an extension's: nothing is gained by taking it apart
+        # The interpreter's, or an extension's: it can't be taken apart.
+        special = _with_cloudpickle().special(cls) if cls.__module__ == "builtins" else None
+        return NotImplemented if special is None else special
     if upward:
         reference = identity.reference(cls)
         if reference is not None:
             return reference
-    if sender.inlining:
-        _with_cloudpickle()
-        space = None
-        if not upward and stands_in_its_module(cls) and cls.__qualname__ == cls.__name__:
-            space = sender.space_of(sys.modules[cls.__module__].__dict__)
-        return identity.inline(cls, space, upward=upward)
+    if not sender.inlining:
+        return _refer(sender, *_define(cls, upward))
+    _with_cloudpickle()
+    if sender.inlined is not None:
+        sender.inlined.append(cls)
+    space = None
+    if not upward and stands_in_its_module(cls) and cls.__qualname__ == cls.__name__:
+        space = sender.space_of(sys.modules[cls.__module__].__dict__)
+    return identity.inline(cls, space, upward=upward)
+
+
+def _define(cls: type, upward: bool) -> tuple[identity.Definition, str]:
     stream = BytesIO()
-    pickler(stream, None, upward=upward, inlining=True).dump(cls)
-    return identity.definition(cls, stream.getvalue(), upward=upward)
+    writer = pickler(stream, None, upward=upward, inlining=True)
+    writer.inlined = []
+    writer.dump(cls)
+    return identity.add_definition(writer.inlined, stream.getvalue(), upward=upward)
+
+
+def _refer(sender: Reducers, definition: identity.Definition, tracker: str) -> tuple[Any, ...]:
+    if sender.definitions is None:
+        return identity.define, (definition.key, tracker, definition.content)
+    sender.definitions.append(definition)
+    return identity.define, (definition.key, tracker)
+
+
+def _reduce_generic(obj: Any) -> Any:
+    from raddle._internal.serialization.generics import KINDS, reduce_parameter
+
+    return reduce_parameter(obj) if type(obj) in KINDS else NotImplemented
+
+
+def _has_own_way(kind: Any) -> bool:
+    return kind.__reduce_ex__ is not object.__reduce_ex__ or kind.__reduce__ is not object.__reduce__
 
 
 def _reduce_singleton(sender: Reducers, obj: Any, kind: Any) -> Any:
-    """Reduce an object of a class of `__main__`; if its `__reduce__` returns its name there, it goes by value once."""
-    if kind.__reduce_ex__ is object.__reduce_ex__ and kind.__reduce__ is object.__reduce__:
-        return NotImplemented
+    """Reduce an object of `__main__`'s; one whose `__reduce__` returns its name there goes by value, once."""
     reduced = obj.__reduce_ex__(PROTOCOL)
     if type(reduced) is not str or "." in reduced:
         return reduced
@@ -171,9 +216,12 @@ def is_found(method: MethodType) -> bool:
         return False
 
 
-def _reduce_method(_: Reducers, method: MethodType) -> Any:
+def _reduce_method(sender: Reducers, method: MethodType) -> Any:
     owner, function = method.__self__, method.__func__
-    return (getattr, (owner, function.__name__)) if is_found(method) else (MethodType, (function, owner))
+    if sender.inlining or not is_found(method):
+        # By name, it would be looked for in a class that is not complete yet.
+        return MethodType, (function, owner)
+    return getattr, (owner, function.__name__)
 
 
 def _reduce_module(sender: Reducers, module: ModuleType) -> Any:
@@ -258,7 +306,6 @@ REDUCERS.update(
         _reduce_with_cloudpickle,
     )
 )
-REDUCERS.update(dict.fromkeys(generics.KINDS, lambda _, obj: generics.reduce_parameter(obj)))
 REDUCERS.update(
     {
         type: _reduce_class,

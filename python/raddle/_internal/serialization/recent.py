@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
 
-K = TypeVar("K")
-V = TypeVar("V")
+    K = TypeVar("K")
+    V = TypeVar("V")
 
 
-class Recent(dict[K, V]):
+class Recent(dict["K", "V"]):
     """A dict of at most `limit` entries; what was put in first goes first.
 
     Without a lock, as a fork in another thread's critical section would leave it locked for ever: every step is one
@@ -31,3 +33,9 @@ class Recent(dict[K, V]):
             except (RuntimeError, StopIteration):  # another thread was at it too
                 break
         return value
+
+    def refresh(self, key: K, value: V) -> None:
+        """Put an entry that was of use behind the others, if any are soon to go."""
+        if 2 * len(self) > self._limit:
+            self.pop(key, None)
+            self.keep(key, value)

@@ -7,9 +7,12 @@ user's process (`start="fork"`), it can if it was there before the fork, whateve
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 from raddle._internal.serialization.modules import MAIN_NAMES, importable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _inherited: dict[str, dict[str, Any]] = {}
 

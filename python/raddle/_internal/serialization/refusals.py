@@ -10,32 +10,11 @@ from __future__ import annotations
 import pickle
 import re
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 from raddle._internal.errors import NotSerializable
 from raddle._internal.serialization import path
-
-
-class Sent(NamedTuple):
-    """What an object is to the user who sends it."""
-
-    root: str
-    """What it is called in a path; empty for the pair of `args` and `kwargs`."""
-    what: str = ""
-    """`the result`, `the function`; not needed for a call."""
-    task: str | None = None
-    upward: bool = False
-
-    def phrase(self, names: tuple[str, ...] = ()) -> str:
-        """Say it in words: `argument 1 of task 'work' to a worker`."""
-        what = self.what
-        if not self.root:
-            what = "the arguments"
-            if len(names) > 1 and names[1].startswith("["):
-                what = f"argument {names[1][1:-1]}"
-        of = f" of task {self.task!r}" if self.task else ""
-        return f"{what}{of} {'back' if self.upward else 'to a worker'}"
-
+from raddle._internal.serialization.plain import Sent
 
 _OURS = ("raddle._internal.serialization", "cloudpickle", "copyreg", "pickle")
 _WORDS = re.compile(r"(?i:can(?:no|')t (?:be )?pickle|not picklable|unpicklable|pickling is not supported)")
@@ -88,7 +67,7 @@ def refused(obj: Any, error: BaseException, sent: Sent) -> NotSerializable:
     """
     found = path.find(obj, sent.root, upward=sent.upward)
     if found is None:
-        return NotSerializable(f"can't send {sent.phrase()}: {error}")
+        return NotSerializable(f"can't send {_phrase(sent)}: {error}")
     kind = f"{type(found.culprit).__module__}.{type(found.culprit).__qualname__}"
     what = kind.removeprefix("builtins.")
     said = (
@@ -98,8 +77,19 @@ def refused(obj: Any, error: BaseException, sent: Sent) -> NotSerializable:
     )
     fault = f"{found.path()} is {_article(what)} {what}, which can't be pickled{said}"
     return NotSerializable(
-        f"can't send {sent.phrase(found.names)}: {fault}; {_HINTS.get(kind, _ANY)}", found.path()
+        f"can't send {_phrase(sent, found.names)}: {fault}; {_HINTS.get(kind, _ANY)}", found.path()
     )
+
+
+def _phrase(sent: Sent, names: tuple[str, ...] = ()) -> str:
+    """Say in words what is sent where: `argument 1 of task 'work' to a worker`."""
+    what = sent.what
+    if not sent.root:
+        what = "the arguments"
+        if len(names) > 1 and names[1].startswith("["):
+            what = f"argument {names[1][1:-1]}"
+    of = f" of task {sent.task!r}" if sent.task else ""
+    return f"{what}{of} {'back' if sent.upward else 'to a worker'}"
 
 
 def _article(noun: str) -> str:

@@ -11,17 +11,20 @@ import importlib
 import sys
 from contextvars import Context, ContextVar
 from types import ModuleType
-from typing import Any
 
 from raddle._internal.serialization.modules import importable
 from raddle._internal.serialization.recent import Recent
 from raddle._internal.serialization.tokens import Tokens
 
-Place = tuple[str, str]
-"""A module and a qualified name."""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Place = tuple[str, str]
+    """A module and a qualified name."""
 
 _places: Recent[ContextVar[Any], tuple[Place | None, int]] = Recent(1024)
-_tokens: Tokens[ContextVar[Any]] = Tokens()
+_tokens: Tokens = Tokens()
 
 
 def reduce_variable(variable: ContextVar[Any]) -> tuple[Any, ...]:
@@ -46,7 +49,12 @@ def variable_at(module: str, qualname: str) -> Any:
 
 def variable_of(token: str, name: str, default: tuple[Any, ...]) -> ContextVar[Any]:
     """Return the variable that stands for another process' one, or this process' own when it comes back."""
-    return _tokens.find(token, lambda: ContextVar(name, default=default[0]) if default else ContextVar(name))
+
+    def make() -> ContextVar[Any]:
+        return ContextVar(name, default=default[0]) if default else ContextVar(name)
+
+    found: ContextVar[Any] = _tokens.find(token, make)
+    return found
 
 
 def place_of(variable: ContextVar[Any]) -> Place | None:

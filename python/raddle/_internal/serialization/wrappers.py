@@ -13,9 +13,12 @@ from __future__ import annotations
 
 import functools
 from types import FunctionType
-from typing import Any
 
 from raddle._internal.serialization.references import goes_by_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 Cache = type(functools.lru_cache(lambda: None))
 
