@@ -258,6 +258,36 @@ def test_a_worker_can_be_unwanted() -> None:
         z.release(worker)
 
 
+def test_a_worker_that_a_module_has_waited_for_costs_only_its_status(module: Path) -> None:
+    module.write_text(
+        textwrap.dedent(
+            """
+            import os
+            def reap():
+                try:
+                    os.waitpid(-1, os.WNOHANG)
+                except ChildProcessError:
+                    pass
+            os.register_at_fork(before=reap)
+            """
+        )
+    )
+    with zygote(["special"]) as z:
+        z.expect("ready")
+        worker = z.fork(SLEEP)
+        z.process.send_signal(signal.SIGSTOP)
+        os.kill(worker.pid, signal.SIGKILL)
+        assert has_ended(worker.pidfd)
+        ends = z.ask("answer = 1")
+        z.process.send_signal(signal.SIGCONT)
+        forked, ended = z.expect("forked"), z.expect("ended")
+        assert (ended.pid, ended.number) == (worker.pid, 255 << 8)
+        assert os.read(ends[0], 10) == b"1"
+        z.release(worker)
+        for fd in (*ends, *forked.fds):
+            os.close(fd)
+
+
 # ------------------------------------------------------------------------------------------------------ other starts
 
 

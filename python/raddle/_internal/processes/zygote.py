@@ -206,10 +206,13 @@ class _Zygote:
         pid = self.workers.pop(pidfd)
         self.poll.unregister(pidfd)
         os.close(pidfd)
-        ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-        if ended is not None and ended.si_code != os.CLD_EXITED:
-            # It was killed: what it has started goes too. Until it is waited for, no other group has its number.
-            _kill_group(pid)
+        try:
+            ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+            if ended is not None and ended.si_code != os.CLD_EXITED:
+                # It was killed: what it has started goes too. Until it is waited for, no other group has its number.
+                _kill_group(pid)
+        except ChildProcessError:
+            pass  # somebody else has waited for it
         report(self.socket, ENDED, pid=pid, number=_wait(pid))
 
     def kill(self, pid: int) -> None:
