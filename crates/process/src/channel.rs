@@ -66,7 +66,7 @@ pub use bell::{Bell, Who};
 pub use end::Loan;
 pub use parent::ParentSide;
 use std::fmt;
-pub use worker::WorkerSide;
+pub use worker::{Voice, WorkerSide};
 
 /// Claims per worker: how many tasks it can have been handed and not settled.
 pub const WINDOW: usize = 16;

@@ -422,3 +422,9 @@ pub(crate) fn duplicate_fd(fd: i32) -> std::io::Result<std::os::fd::OwnedFd> {
     // SAFETY: the caller's word that it is open for the length of this call.
     unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) }.try_clone_to_owned()
 }
+
+/// Has the main thread handle an interrupt, as if Ctrl-C had been pressed.
+pub(crate) fn interrupt() {
+    // SAFETY: may be called at any time; it only marks the signal as arrived.
+    unsafe { pyo3::ffi::PyErr_SetInterrupt() };
+}

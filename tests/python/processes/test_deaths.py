@@ -63,7 +63,16 @@ def shoot(pool: ProcessPoolExecutor, number: int = signal.SIGKILL) -> None:
 def test_each_task_runs_once_or_is_reported(tmp_path: Path, start: str) -> None:
     ran = str(tmp_path / "ran")
     with ProcessPoolExecutor(3, start=start) as pool:
-        with repeatedly(lambda: shoot(pool), 0.02):
+        done = -1
+
+        def shoot_once_something_is_done() -> None:
+            # Or else nothing ever would be, on a machine that is slow to start workers.
+            nonlocal done
+            if (completed := pool._stats()["completed"]) > done:
+                done = completed
+                shoot(pool)
+
+        with repeatedly(shoot_once_something_is_done, 0.02):
             futures = [pool.submit(count, ran, number) for number in range(20_000)]
             errors = [future.exception(60) for future in futures]
         lines = Path(ran).read_text().splitlines()

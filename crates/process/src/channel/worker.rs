@@ -6,11 +6,11 @@ use super::end::{End, Loan, Side, doze};
 use super::layout::Layout;
 use super::leases::Lender;
 use super::place::Place;
-use super::ring::{Reader, Ring, Writer};
+use super::ring::{Reader, Writer};
 use super::{Header, Message, NoRoom};
 use crate::{Corrupt, fault};
 use raddle_sync::primitives::Arc;
-use raddle_sync::{Moment, Wake};
+use raddle_sync::{Moment, Mutex, Wake};
 
 /// The worker's end of its channel to the pool.
 ///
@@ -19,8 +19,15 @@ use raddle_sync::{Moment, Wake};
 pub struct WorkerSide {
     end: Arc<End>,
     from_parent: Reader,
-    to_parent: Writer,
+    voice: Voice,
     results: Lender,
+}
+
+/// What a worker speaks to its pool with, from any thread: the messages of one thread arrive in their order.
+#[derive(Clone)]
+pub struct Voice {
+    end: Arc<End>,
+    to_parent: Arc<Mutex<Writer>>,
 }
 
 /// What to make of nonsense in the channel.
@@ -45,12 +52,9 @@ impl WorkerSide {
     }
 
     pub(super) fn on(layout: Place<Layout>, bell: Bell) -> Self {
-        Self {
-            end: End::new(layout, Side::Worker(bell)),
-            from_parent: Reader::default(),
-            to_parent: Writer::default(),
-            results: Lender::default(),
-        }
+        let end = End::new(layout, Side::Worker(bell));
+        let voice = Voice { end: Arc::clone(&end), to_parent: Arc::new(Mutex::new(Writer::default())) };
+        Self { end, from_parent: Reader::default(), voice, results: Lender::default() }
     }
 
     fn bell(&self) -> &Bell {
@@ -58,11 +62,6 @@ impl WorkerSide {
             Side::Worker(bell) => bell,
             Side::Parent => unreachable!("made with a bell"),
         }
-    }
-
-    #[inline]
-    fn outgoing(&self) -> Ring<'_> {
-        self.end.layout.to_parent()
     }
 
     /// The next message from the pool, if there is one; its body replaces that in `body`. A task is begun by this; those that
@@ -128,20 +127,19 @@ impl WorkerSide {
     /// When the body is longer than [`LARGEST`](super::LARGEST), or the channel is corrupt.
     #[inline]
     pub fn reply(&mut self, message: &Message<'_>) -> Result<(), NoRoom> {
-        let ring = self.end.layout.to_parent();
-        if !self.to_parent.fits(ring, message.len()).unwrap_or_else(|corrupt| broken(corrupt)) {
-            return Err(NoRoom);
-        }
-        self.to_parent.write(ring, message, None);
-        self.bell().ring();
-        fault::point("reply:rung");
-        Ok(())
+        self.voice.say(message)
     }
 
     /// Sleeps until there is room for any message, or `deadline` or a signal. May return early for no reason.
     #[expect(clippy::must_use_candidate, reason = "who looks again need not know why it woke")]
     pub fn sleep_for_room(&self, deadline: Option<Moment>) -> Wake {
-        doze(&self.end.layout.worker.cramped.0, || self.to_parent.is_roomy(self.outgoing()), deadline)
+        self.voice.sleep_for_room(deadline)
+    }
+
+    /// Something that the worker's other threads can speak with too.
+    #[must_use]
+    pub fn voice(&self) -> Voice {
+        self.voice.clone()
     }
 
     /// A lease for a block of results; None when all are lent.
@@ -180,6 +178,46 @@ impl WorkerSide {
     /// [`Corrupt`] when there is no such lease, or it is on loan already.
     pub fn borrow(&self, lease: u16) -> Result<Loan, Corrupt> {
         self.end.borrow(lease)
+    }
+}
+
+impl Voice {
+    /// Sends a message to the pool, and rings the bell.
+    ///
+    /// # Errors
+    ///
+    /// [`NoRoom`] when the ring is full: [`sleep_for_room`](Self::sleep_for_room).
+    ///
+    /// # Panics
+    ///
+    /// When the body is longer than [`LARGEST`](super::LARGEST), or the channel is corrupt.
+    #[inline]
+    pub fn say(&self, message: &Message<'_>) -> Result<(), NoRoom> {
+        let ring = self.end.layout.to_parent();
+        let mut writer = self.to_parent.lock();
+        if !writer.fits(ring, message.len()).unwrap_or_else(|corrupt| broken(corrupt)) {
+            return Err(NoRoom);
+        }
+        writer.write(ring, message, None);
+        drop(writer);
+        let Side::Worker(bell) = &self.end.side else { unreachable!("a worker's") };
+        bell.ring();
+        fault::point("reply:rung");
+        Ok(())
+    }
+
+    /// Sleeps until there is room for any message, or `deadline` or a signal. May return early for no reason; where several threads sleep,
+    /// no more than one may be woken.
+    #[expect(clippy::must_use_candidate, reason = "who looks again need not know why it woke")]
+    pub fn sleep_for_room(&self, deadline: Option<Moment>) -> Wake {
+        let roomy = || self.to_parent.lock().is_roomy(self.end.layout.to_parent());
+        doze(&self.end.layout.worker.cramped.0, roomy, deadline)
+    }
+}
+
+impl std::fmt::Debug for Voice {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Voice(..)")
     }
 }
 

@@ -42,8 +42,8 @@ pub(super) enum Event<T> {
 
 /// So many workers in a row that die before they have done anything break the pool.
 const STILLBORN: usize = 3;
-/// The same where somebody else has killed them.
-const SHOT: usize = 20;
+/// The same where somebody else has killed them, who may stop doing so.
+const SHOT: usize = 100;
 
 /// How long no further worker is started when one could not be, and others do the work.
 const SPARED: Duration = Duration::from_millis(500);

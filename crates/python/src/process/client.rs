@@ -6,8 +6,9 @@ use crate::process::batches::{Batch, BatchReply, Batches};
 use crate::process::codec::Codec;
 use crate::process::deaths;
 use crate::sent::Sent;
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use raddle_process::Client;
 use raddle_process::arena::View;
 use raddle_process::pool::{Death, Reply};
@@ -211,9 +212,14 @@ impl Client for PythonClient {
 
     fn note(&self, worker: &str, kind: u16, body: Vec<u8>) {
         Python::try_attach(|py| {
-            let noted = crate::ffi::invoke(self.note.bind(py), (worker, kind, body));
+            let noted = crate::ffi::invoke(self.note.bind(py), (worker, kind, PyBytes::new(py, &body)));
             if let Err(error) = noted {
-                error.write_unraisable(py, None);
+                if error.is_instance_of::<PyKeyboardInterrupt>(py) {
+                    // It was meant for whoever waits here, and is raised once more when this is done.
+                    crate::ffi::interrupt();
+                } else {
+                    error.write_unraisable(py, None);
+                }
             }
         });
     }

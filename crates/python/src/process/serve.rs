@@ -12,18 +12,21 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 use raddle_process::Corrupt;
 use raddle_process::arena::{ALIGNMENT, Arena, Block, Gallery, View};
-use raddle_process::channel::{Bell, Header, LARGEST, Message, WorkerSide};
+use raddle_process::channel::{Bell, Header, LARGEST, Message, Voice, WorkerSide};
 use raddle_process::message::{self, Fields, Place, Reader};
 use raddle_process::parcel;
-use raddle_sync::Moment;
+use raddle_sync::{ForkCell, Moment};
 use raddle_sys::process;
 use std::cell::{Cell, OnceCell};
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// How long one who waits for room in the arena relies on being told.
 const ROOM_NAP: Duration = Duration::from_millis(100);
+
+/// This worker's, once it serves; a process that a task forks has none, as two can't speak at once.
+static VOICE: ForkCell<OnceLock<Voice>> = ForkCell::empty();
 
 /// A worker at work.
 struct Worker {
@@ -105,12 +108,32 @@ pub(crate) fn serve(
         run_coroutine,
         memory: max_memory.map(|most| Allowance { most, measured_at: 0 }),
     };
+    let _ = VOICE.get(OnceLock::new).set(worker.side.voice());
     if let Err(error) = ffi::invoke(prepare, ()) {
         let pickle = worker.short_error(py, &error)?;
         return worker.say(py, message::BROKEN, 0, 0, &[&pickle]);
     }
     worker.say(py, message::READY, 0, 0, &[])?;
     worker.work(py)
+}
+
+/// Tells the parent something of this worker's own accord, from any thread; waits for room in the channel.
+///
+/// Arguments: `kind`, from 0; `body`, of at most `LONGEST_NOTE` bytes. Returns False where this process is no worker.
+#[pyfunction]
+#[pyo3(signature = (kind, body, /))]
+pub(crate) fn tell_parent(py: Python<'_>, kind: u16, body: &[u8]) -> PyResult<bool> {
+    let Some(voice) = VOICE.get(OnceLock::new).get() else { return Ok(false) };
+    if body.len() > LARGEST {
+        return Err(PyValueError::new_err("a note is too long"));
+    }
+    let message = Message { kind: message::NOTE.saturating_add(kind), flags: 0, task: 0, parts: &[body] };
+    while voice.say(&message).is_err() {
+        let until = Some(Moment::now() + ROOM_NAP);
+        py.detach(|| voice.sleep_for_room(until));
+        py.check_signals()?;
+    }
+    Ok(true)
 }
 
 /// What a worker is to do, unpickled.
@@ -433,7 +456,9 @@ impl Worker {
         let message = Message { kind, flags, task, parts };
         while self.side.reply(&message).is_err() {
             let side = &self.side;
-            py.detach(|| side.sleep_for_room(None));
+            // Another thread that sleeps for the same may be woken in this one's place.
+            let until = Some(Moment::now() + ROOM_NAP);
+            py.detach(|| side.sleep_for_room(until));
             py.check_signals()?;
         }
         Ok(())

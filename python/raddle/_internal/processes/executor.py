@@ -22,6 +22,7 @@ from raddle._internal.processes import (
     notes,
     starting,
 )
+from raddle._internal.processes.native_threads import native_variables
 from raddle._internal.stats import ExecutorStats
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class ProcessPoolExecutor(_raddle.ProcessPool, concurrent.futures.ProcessPoolExe
         memory_limit: int | None = None,
         kill_grace: float = 0.5,
         arena_limit: int | None = None,
+        forward_logging: bool = True,
     ) -> None:
         """Make an executor; workers start when they are needed.
 
@@ -95,12 +97,15 @@ class ProcessPoolExecutor(_raddle.ProcessPool, concurrent.futures.ProcessPoolExe
                 it is.
             preload: names of modules that the zygote imports, so that each worker has them.
             native_threads: threads that BLAS and OpenMP libraries may use in each worker; `"auto"`: a fair share of the
-                cores; None leaves them alone.
+                cores, unless the environment says otherwise; None leaves them alone. Where a worker inherits libraries
+                that are loaded already (`start="fork"`), this takes threadpoolctl (`raddle[native-threads]`).
             max_memory_per_child: bytes of private memory after which a worker is replaced when its task is done.
             memory_limit: bytes of private memory at which a worker is killed.
             kill_grace: seconds between SIGTERM and SIGKILL for a worker whose task is ended.
             arena_limit: bytes of arguments, and of each worker's results, that may be under way in shared memory;
                 `submit` waits when there are more. None: half of the memory that this process may use.
+            forward_logging: have this process's loggers handle what workers log, as far as their levels at the start of
+                the worker let it through; else the workers' own loggers do.
 
         Raises:
             ValueError: a number out of its range, or another `on_full` or `start`.
@@ -129,19 +134,20 @@ class ProcessPoolExecutor(_raddle.ProcessPool, concurrent.futures.ProcessPoolExe
         self._mp_context = mp_context
         self._max_pending = max_pending
         way = starting.way(start, mp_context)
+        variables = native_variables(native_threads, _default_workers(), max_workers)
         self._open(
             name=f"ProcessPoolExecutor-{next(_numbers)}",
             max_workers=max_workers,
             max_pending=max_pending,
             raises_when_full=on_full == "raise",
-            launch=starting.launch(way, tuple(preload)),
-            order=starting.Order(initializer, initargs, native_threads, max_workers, max_memory_per_child),
+            launch=starting.launch(way, tuple(preload), variables),
+            order=starting.Order(initializer, initargs, variables, max_memory_per_child, forward_logging),
             arena_limit=arena_limit or starting.default_arena_limit(),
             max_tasks_per_child=max_tasks_per_child,
             max_memory_per_child=max_memory_per_child,
             memory_limit=memory_limit,
             kill_grace=kill_grace,
-            note=notes.receive,
+            note=notes.Notes(),
         )
 
     def resize(self, max_workers: int) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+import os
 
 from raddle import _raddle
 from raddle._internal import serialization
+from raddle._internal.processes import forwarding, native_threads
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Coroutine
+    from typing import Any
 
 _loop: asyncio.AbstractEventLoop | None = None
 
@@ -26,7 +29,11 @@ def serve(channel: int, bell: int, arguments: int, results: int, settings: bytes
     """
     told = serialization.loads(settings, [])
 
+    os.environ.update(told["variables"])
+    forwarding.forward(told["forward"])
+
     def prepare() -> None:
+        native_threads.limit_loaded(told["variables"])
         if told["initializer"] is not None:
             initializer, initargs = serialization.loads(told["initializer"], [])
             initializer(*initargs)

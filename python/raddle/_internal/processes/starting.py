@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from raddle import _raddle
 from raddle._internal import serialization
-from raddle._internal.processes import environment, forked
+from raddle._internal.processes import environment, forked, notes
 
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
@@ -31,14 +31,14 @@ def way(start: Start | None, context: BaseContext | None) -> Start:
     return start
 
 
-def launch(start: Start, preload: tuple[str, ...]) -> _raddle.LaunchSpec:
+def launch(start: Start, preload: tuple[str, ...], variables: dict[str, str]) -> _raddle.LaunchSpec:
     """Describe how workers are started; where it makes no difference there is one description, and one zygote."""
     if start == "fork":
         return _raddle.LaunchSpec.own(forked.fork)
-    specification = environment.specification(preload, zygote=start == "zygote")
+    specification = environment.specification(preload, zygote=start == "zygote", variables=variables)
     if (known := _launches.get(specification.key)) is not None:
         return known
-    alone = environment.specification(preload, zygote=False).preparation
+    alone = environment.specification(preload, zygote=False, variables=variables).preparation
     made = _raddle.LaunchSpec(
         specification.program,
         specification.arguments,
@@ -62,26 +62,29 @@ class Order:
         self,
         initializer: Callable[..., object] | None,
         initargs: tuple[Any, ...],
-        native_threads: int | Literal["auto"] | None,
-        max_workers: int,
+        variables: dict[str, str],
         max_memory: int | None,
+        forward_logging: bool,
     ) -> None:
         self._start = (initializer, initargs)
-        self._native_threads = native_threads
-        self._max_workers = max_workers
+        self._variables = variables
         self._max_memory = max_memory
+        self._forward_logging = forward_logging
 
     def __call__(self, name: str, number: int) -> environment.Order:
         """Return the order of a worker that is started now, and the descriptors that it gets besides."""
         settings = {
             "initializer": serialization.dumps(self._start, None) if self._start[0] else None,
             "max_memory": self._max_memory,
+            "variables": self._variables,
+            "forward": notes.describe(name, self._forward_logging),
         }
         return environment.order(
             serialization.dumps(settings, None),
             name=name,
             index=number,
             serve="raddle._internal.processes.serving:serve",
+            variables=self._variables,
         )
 
 
