@@ -94,8 +94,21 @@ def test_an_idle_pool_has_both_figures() -> None:
     assert found.ratio is None
 
 
-def test_the_stdlibs_pool_does_not_replace_a_worker() -> None:
+def test_a_worker_is_replaced_by_raddle_and_not_by_the_stdlib() -> None:
     assert list(replacement(TINY)) == []
+    (found,) = replacement(replace(TINY, candidate=sides.raddle()))
+    assert found.value > 0
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_sharing_is_measured_where_there_is_somebody_to_share_with() -> None:
+    for library in ("numpy", "joblib"):
+        pytest.importorskip(library)
+    _, work = workloads()["process-share"]
+    assert list(work(TINY)) == []
+    (found,) = work(replace(TINY, candidate=sides.raddle(), rivals=["joblib"]))
+    assert (found.name, found.ratio) == ("process-share-joblib", pytest.approx(found.ratio))
 
 
 @pytest.mark.parametrize("what", ["first", "later"])

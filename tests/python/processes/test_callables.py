@@ -9,8 +9,6 @@ import pytest
 
 from tests.python.processes.programs import HEAD, run, script
 
-pytestmark = pytest.mark.skip(reason="raddle.futures.ProcessPoolExecutor is still the stdlib's")
-
 CALLABLES = """
 import asyncio
 import functools

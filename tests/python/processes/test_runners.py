@@ -12,8 +12,6 @@ import pytest
 
 from tests.python.processes.programs import LIMIT, run
 
-pytestmark = pytest.mark.skip(reason="raddle.futures.ProcessPoolExecutor is still the stdlib's")
-
 
 def test_doctest(tmp_path: Path) -> None:
     source = '''
@@ -53,6 +51,7 @@ def test_doctest(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout) == (0, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["prepend", "importlib"])
 def test_pytest(tmp_path: Path, mode: str) -> None:
     source = """
