@@ -64,6 +64,8 @@ class _Defined:
 # By direction. Strong: what was sent lately must be found when it comes back.
 _defined: tuple[Recent[type, _Defined], Recent[type, _Defined]] = Recent(512), Recent(512)
 _versions: Recent[type, tuple[tuple[Any, ...], int]] = Recent(512)
+_references: Recent[type, tuple[Any, ...]] = Recent(512)
+_found: Recent[str, type] = Recent(512)
 # By key and tracker id. Strong: a local class is not to be made anew for each call.
 _known: Recent[str, dict[str, Any]] = Recent(512)
 _announced: dict[str, dict[str, Any]] = {}
@@ -118,13 +120,20 @@ def load_definition(key: str, content: bytes) -> None:
 
 def reference(cls: type) -> tuple[Any, ...] | None:
     """Reduce a class of a worker's to what its parent knows it by, if it does."""
+    known = _references.get(cls)
+    if known is not None:
+        return known
+    name = cls.__module__, cls.__qualname__
     if cls in _from_parent:
         from raddle._internal.serialization import cloud
 
-        return find_class, (cloud.tracker_id(cls), cls.__module__, cls.__qualname__)
-    if is_inherited(cls):
-        return attribute, (cls.__module__, cls.__qualname__)
-    return None
+        return _references.keep(cls, (find_class, (cloud.tracker_id(cls), *name)))
+    return (attribute, name) if is_inherited(cls) else None
+
+
+def goes_by_value(cls: type, *, upward: bool) -> bool:
+    """Tell, at next to no cost, whether a class has gone by value lately: no need to try it otherwise."""
+    return cls in _defined[upward] or (upward and cls in _references)
 
 
 def inline(cls: type, space: Space | None, *, upward: bool) -> tuple[Any, ...]:
@@ -188,11 +197,14 @@ def set_state(cls: type, state: tuple[int, Any, Variables | None, Captured]) -> 
 
 def find_class(tracker: str, module: str, qualname: str) -> type:
     """Find the class of this process that a worker has got from it."""
-    from raddle._internal.serialization import cloud
-
-    found = cloud.tracked(tracker)
+    found = _found.get(tracker)
     if found is None:
-        raise UnpicklingError(
-            f"the class {module}.{qualname} was sent to a worker and is gone: keep a reference to it"
-        )
+        from raddle._internal.serialization import cloud
+
+        found = cloud.tracked(tracker)
+        if found is None:
+            raise UnpicklingError(
+                f"the class {module}.{qualname} was sent to a worker and is gone: keep a reference to it"
+            )
+        _found.keep(tracker, found)
     return found

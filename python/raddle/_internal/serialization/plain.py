@@ -27,6 +27,7 @@ from io import BytesIO
 from types import MethodType
 
 from raddle._internal.serialization import modules
+from raddle._internal.serialization.identity import goes_by_value
 from raddle._internal.serialization.large import dump_with_prelude, find, taking
 from raddle._internal.serialization.pickling import PROTOCOL, is_found, pickler
 
@@ -38,21 +39,11 @@ if TYPE_CHECKING:
     from raddle._internal.serialization.identity import Definition
 
     Buffers = list[PickleBuffer]
+    Sent = tuple[str, str, str | None]
+    """What an object is to the user who sends it: what it is called in a path (nothing, for a call); `the result`, `the
+    function` (nothing, for a call); the task's name."""
 
 _outlook: modules.Outlook | None = None
-
-
-class Sent:
-    """What an object is to the user who sends it.
-
-    `root` is what it is called in a path, and empty for the pair of `args` and `kwargs`; `what` is `the result`, `the
-    function`, and not needed for a call.
-    """
-
-    __slots__ = ("root", "task", "upward", "what")
-
-    def __init__(self, root: str, what: str = "", task: str | None = None, *, upward: bool = False) -> None:
-        self.root, self.what, self.task, self.upward = root, what, task, upward
 
 
 def dumps(obj: object, buffers: Buffers | None = None) -> bytes:
@@ -65,7 +56,7 @@ def dumps(obj: object, buffers: Buffers | None = None) -> bytes:
     Raises:
         NotSerializable: part of it can't be pickled.
     """
-    return _dump(obj, (obj,), buffers, Sent("obj", "an object"), tried=False)
+    return _dump(obj, (obj,), buffers, ("obj", "an object", None))
 
 
 def loads(data: Any, buffers: Iterable[Any] | None = None) -> Any:
@@ -97,9 +88,8 @@ def dump_call(
         NotSerializable: an argument can't be pickled.
     """
     values = (*args, *kwargs.values()) if kwargs else args
-    return _dump(
-        (args, kwargs or None), values, buffers, Sent("", task=task), tried=tried, definitions=definitions
-    )
+    options: dict[str, Any] = {} if definitions is None else {"definitions": definitions}
+    return _dump((args, kwargs or None), values, buffers, ("", "", task), tried=tried, **options)
 
 
 load_call: Callable[..., tuple[tuple[Any, ...], dict[str, Any] | None]] = loads
@@ -119,7 +109,7 @@ def dump_result(
     Raises:
         NotSerializable: part of it can't be pickled.
     """
-    return _dump(value, (value,), buffers, Sent("result", "the result", task, upward=True), tried=tried)
+    return _dump(value, (value,), buffers, ("result", "the result", task), tried=tried, upward=True)
 
 
 load_result = loads
@@ -138,7 +128,7 @@ def dump_function(function: Any, buffers: Buffers | None = None) -> bytes:
     name = getattr(function, "__name__", None) or type(function).__name__
     # Pickle sends a method by its name, even if that is not what its owner has it under.
     private = type(function) is MethodType and not is_found(function)
-    return _dump(function, (), buffers, Sent(name, f"the function {name!r}"), tried=private, inlining=True)
+    return _dump(function, (), buffers, (name, f"the function {name!r}", None), tried=private, inlining=True)
 
 
 load_function: Callable[..., Any] = loads
@@ -151,15 +141,22 @@ def dumps_anyhow(obj: object, *, upward: bool = False) -> bytes:
 
 
 def _dump(
-    obj: Any, values: Iterable[Any], buffers: Buffers | None, sent: Sent, *, tried: bool, **options: Any
+    obj: Any,
+    values: tuple[Any, ...],
+    buffers: Buffers | None,
+    sent: Sent,
+    *,
+    tried: bool = False,
+    upward: bool = False,
+    **options: Any,
 ) -> bytes:
-    large = [] if buffers is None else find(values)
-    if not (large or tried):
+    large = find(values) if buffers is not None else None
+    if not (large or tried or any(goes_by_value(type(value), upward=upward) for value in values)):
         data = _dump_quickly(obj, buffers)
         if data is not None:
             return data
     try:
-        return _dump_by_value(obj, buffers, large=large, upward=sent.upward, **options)
+        return _dump_by_value(obj, buffers, large=large, upward=upward, **options)
     except Exception as error:
         if buffers is not None:
             buffers.clear()
@@ -167,7 +164,7 @@ def _dump(
 
         if not is_refusal(error):
             raise
-        raise refused(obj, error, sent) from error
+        raise refused(obj, error, sent, upward=upward) from error
 
 
 def _dump_quickly(obj: Any, buffers: Buffers | None) -> bytes | None:
@@ -190,7 +187,7 @@ def _dump_by_value(
     obj: Any,
     buffers: Buffers | None,
     *,
-    large: Sequence[Any] = (),
+    large: Sequence[Any] | None = None,
     upward: bool,
     inlining: bool = False,
     definitions: list[Definition] | None = None,

@@ -14,7 +14,6 @@ from typing import Any
 
 from raddle._internal.errors import NotSerializable
 from raddle._internal.serialization import path
-from raddle._internal.serialization.plain import Sent
 
 _OURS = ("raddle._internal.serialization", "cloudpickle", "copyreg", "pickle")
 _WORDS = re.compile(r"(?i:can(?:no|')t (?:be )?pickle|not picklable|unpicklable|pickling is not supported)")
@@ -57,40 +56,33 @@ def _raised_in(trace: TracebackType | None) -> bool:
     return module.startswith(_OURS)
 
 
-def refused(obj: Any, error: BaseException, sent: Sent) -> NotSerializable:
+def refused(
+    obj: Any, error: BaseException, sent: tuple[str, str, str | None], *, upward: bool
+) -> NotSerializable:
     """Make the error that says what can't be sent, and where it is.
 
     Args:
         obj: what was pickled.
         error: what pickle said of it.
-        sent: what it is to the user.
+        sent: what it is to the user, as `plain.Sent` says.
+        upward: whether it was to go to the parent.
     """
-    found = path.find(obj, sent.root, upward=sent.upward)
-    if found is None:
-        return NotSerializable(f"can't send {_phrase(sent)}: {error}")
-    kind = f"{type(found.culprit).__module__}.{type(found.culprit).__qualname__}"
-    what = kind.removeprefix("builtins.")
-    said = (
-        ""
-        if repr(what) in found.reason or repr(type(found.culprit).__name__) in found.reason
-        else f" ({found.reason})"
-    )
-    fault = f"{found.path()} is {_article(what)} {what}, which can't be pickled{said}"
-    return NotSerializable(
-        f"can't send {_phrase(sent, found.names)}: {fault}; {_HINTS.get(kind, _ANY)}", found.path()
-    )
-
-
-def _phrase(sent: Sent, names: tuple[str, ...] = ()) -> str:
-    """Say in words what is sent where: `argument 1 of task 'work' to a worker`."""
-    what = sent.what
-    if not sent.root:
+    root, what, task = sent
+    found = path.find(obj, root, upward=upward)
+    if not root:
         what = "the arguments"
-        if len(names) > 1 and names[1].startswith("["):
-            what = f"argument {names[1][1:-1]}"
-    of = f" of task {sent.task!r}" if sent.task else ""
-    return f"{what}{of} {'back' if sent.upward else 'to a worker'}"
-
-
-def _article(noun: str) -> str:
-    return "an" if noun[:1].lower() in "aeiou" else "a"
+        if found is not None and len(found.names) > 1 and found.names[1].startswith("["):
+            what = f"argument {found.names[1][1:-1]}"
+    of = f" of task {task!r}" if task else ""
+    start = f"can't send {what}{of} {'back' if upward else 'to a worker'}: "
+    if found is None:
+        return NotSerializable(f"{start}{error}")
+    kind = type(found.culprit)
+    full = f"{kind.__module__}.{kind.__qualname__}"
+    noun = full.removeprefix("builtins.")
+    # What pickle says in most cases, "cannot pickle 'socket' object", has been said.
+    known = repr(noun) in found.reason or repr(kind.__name__) in found.reason
+    reason = "" if known else f" ({found.reason})"
+    article = "an" if noun[:1].lower() in "aeiou" else "a"
+    fault = f"{found.path()} is {article} {noun}, which can't be pickled{reason}"
+    return NotSerializable(f"{start}{fault}; {_HINTS.get(full, _ANY)}", found.path())
