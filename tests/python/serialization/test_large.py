@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import ctypes
 import pickle
 from typing import Any
 
@@ -141,6 +142,14 @@ def test_views(name: str, in_band: bool) -> None:
     assert type(back) is memoryview
     assert (back.format, back.shape, back.tolist()) == (view.format, view.shape, view.tolist())
     assert back.readonly == view.readonly
+
+
+def test_a_view_that_could_not_be_made_again_is_refused() -> None:
+    class Big(ctypes.BigEndianStructure):
+        _fields_ = (("x", ctypes.c_int32),)
+
+    with pytest.raises(TypeError, match="is a memoryview, which can't be pickled"):
+        sent(memoryview(Big(1)))
 
 
 def test_a_worker_may_write_to_what_it_received(worker: Worker) -> None:

@@ -30,6 +30,7 @@ OUT_OF_BAND = 32 * 1024
 """From this size on, in bytes, a contiguous buffer travels beside the pickle rather than in it."""
 
 _POP = b"0"
+_FORMATS = frozenset("cbB?hHiIlLqQnNfdP")  # those of one item, native, that bytes can be cast to
 
 SCAN_DEPTH = 2
 SCAN_ITEMS = 64
@@ -102,6 +103,8 @@ class Large:
 
 def reduce_view(view: memoryview) -> tuple[Any, ...]:
     """Reduce a memoryview to a view of its buffer; one with gaps arrives contiguous."""
+    if view.format.lstrip("@") not in _FORMATS:
+        raise TypeError(f"cannot pickle 'memoryview' object of format {view.format!r}")
     content: Any = PickleBuffer(view if view.c_contiguous else view.tobytes())
     return rebuild_view, (content, view.format, view.shape, view.readonly)
 

@@ -83,7 +83,8 @@ def outlook() -> Outlook:
     made = Outlook((), (sys.modules, sys.path, registered))
     _forget_if_path_changed()
     for name in sys.modules.keys() - _verdicts.keys():
-        importable(name)
+        if isinstance(name, str):
+            importable(name)
     by_value = [name for name in _by_value if name in sys.modules] if _by_value else []
     if registered:
         by_value += filter(is_registered, list(sys.modules))

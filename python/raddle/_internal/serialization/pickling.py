@@ -136,13 +136,13 @@ _KIND = _MADE_BY_PYTHON | 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE
 
 
 def _reduce_class(sender: Reducers, cls: type) -> Any:
+    if goes_by_name(cls):
+        return NotImplemented
     upward = sender.upward
     if not sender.inlining:
         known = identity.known_definition(cls, upward=upward)
         if known is not None:
             return _refer(sender, *known)
-    if goes_by_name(cls):
-        return NotImplemented
     if cls.__flags__ & _KIND != _MADE_BY_PYTHON:
         # The interpreter's, or an extension's: it can't be taken apart.
         special = _with_cloudpickle().special(cls) if cls.__module__ == "builtins" else None
@@ -268,13 +268,18 @@ def _reduce_file(_: Reducers, file: TextIOWrapper) -> Any:
 
 def _with_cloudpickle() -> Any:
     """Import cloudpickle, and take over its reducers."""
+    global _has_taken_over
     from raddle._internal.serialization import cloud
 
-    if _reduce_with_cloudpickle in REDUCERS.values():
+    if not _has_taken_over:
         for kind, reduce in cloud.REDUCERS.items():
             if REDUCERS.get(kind, _reduce_with_cloudpickle) is _reduce_with_cloudpickle:
                 REDUCERS[kind] = functools.partial(_call, reduce)
+        _has_taken_over = True
     return cloud
+
+
+_has_taken_over = False
 
 
 def _call(reduce: Callable[[Any], Any], _: Reducers, obj: Any) -> Any:

@@ -14,6 +14,10 @@ Leaving means to call the function here that is named for the purpose, with `tri
 the pair `(args, kwargs)`, `dump_result`. What they raise is `NotSerializable`, or what the user's own `__reduce__`
 raised. Without `tried`, they go the quick way too, so they can be used alone.
 
+Each pickle can be loaded by whoever gets it, for it contains the definitions of the classes that go by value; they are
+some kilobytes, or all that a program's classes name. Who keeps account of what each worker has got passes a list as
+`definitions`, and sends those that are new, once, ahead of the call.
+
 To load is `_pickle.loads(data, buffers=…)` in any case. The buffers are to be given as objects with the buffer
 protocol, in the order in which they were taken, writable unless the sender's were read-only.
 """
@@ -151,7 +155,7 @@ def _dump(
     **options: Any,
 ) -> bytes:
     large = find(values) if buffers is not None else None
-    if not (large or tried or any(goes_by_value(type(value), upward=upward) for value in values)):
+    if not (large or tried or any(goes_by_value(_kind(value), upward=upward) for value in values)):
         data = _dump_quickly(obj, buffers)
         if data is not None:
             return data
@@ -165,6 +169,14 @@ def _dump(
         if not is_refusal(error):
             raise
         raise refused(obj, error, sent, upward=upward) from error
+
+
+def _kind(value: Any) -> type:
+    """Return the class of an object, or of the first item of a list of such."""
+    for _ in range(2):
+        if type(value) in (list, tuple) and value:
+            value = value[0]
+    return type(value)
 
 
 def _dump_quickly(obj: Any, buffers: Buffers | None) -> bytes | None:
