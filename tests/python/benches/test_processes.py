@@ -108,7 +108,8 @@ def test_sharing_is_measured_where_there_is_somebody_to_share_with() -> None:
     _, work = workloads()["process-share"]
     assert list(work(TINY)) == []
     (found,) = work(replace(TINY, candidate=sides.raddle(), rivals=["joblib"]))
-    assert (found.name, found.ratio) == ("process-share-joblib", pytest.approx(found.ratio))
+    assert found.name == "process-share-joblib"
+    assert found.ratio is not None
 
 
 @pytest.mark.parametrize("what", ["first", "later"])

@@ -10,9 +10,8 @@ import pytest
 
 from tests.python.processes.programs import HEAD, run, script
 
-FORK = pytest.mark.xfail(reason="start='fork' is not wired up yet", strict=True)
 LATE = pytest.mark.xfail(reason="a worker that is there does not follow sys.path", strict=True)
-STARTS = ("zygote", "spawn", pytest.param("fork", marks=FORK))
+STARTS = ("zygote", "spawn", "fork")
 SQUARES = """
 def square(number):
     return number * number, os.getpid()
@@ -89,7 +88,7 @@ def test_a_guard_does_no_harm(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("context", "child"),
-    [pytest.param("fork", True, marks=FORK), ("spawn", True), ("forkserver", False), (None, False)],
+    [("fork", True), ("spawn", True), ("forkserver", False), (None, False)],
 )
 def test_the_context_of_multiprocessing_names_the_start(
     tmp_path: Path, context: str | None, child: bool
