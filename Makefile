@@ -87,12 +87,15 @@ test-rust: $(VENV)/.created ## cargo tests, doctests and loom models
 		cargo test --release --lib --target-dir target/loom -p raddle-sync -p raddle-task -p raddle-pool -p raddle-process
 
 pytest: $(VENV)/.wheel $(VENV)/.extra-test ## the Python tests once, against the installed wheel
-	$(PY) $(PYTEST) tests $(ARGS)
+	$(PY) $(PYTEST) tests $(PARALLEL) $(ARGS)
 
-SHORT := tests/python -m 'not slow' --quiet
+# Two at a time: most tests wait for something most of the time. (ARGS='-n 0' for a debugger.)
+PARALLEL := --numprocesses 2
+SHORT := -m 'not slow' --quiet
+THREADED := tests/python/futures tests/python/queue tests/python/threading
 test-python: pytest ## the Python tests, then shorter with two settings that bring races and misuse to light
-	RADDLE_SWITCH_INTERVAL=1e-6 $(PY) $(PYTEST) $(SHORT)
-	$(PY) -X dev $(PYTEST) $(SHORT)
+	RADDLE_SWITCH_INTERVAL=1e-6 $(PY) $(PYTEST) $(THREADED) tests/python/processes $(SHORT) $(PARALLEL)
+	$(PY) -X dev $(PYTEST) $(THREADED) $(SHORT)
 
 # Ten million random operations on the primitives, once in Rust alone and once through Python.
 stress: $(VENV)/.wheel $(VENV)/.extra-test ## the stress suites for longer (RADDLE_STRESS_SECONDS, RADDLE_STRESS_OPERATIONS)
@@ -135,12 +138,12 @@ test-versions: $(VENV)/.created ## the quick Python tests and conformance on the
 	@$(call on_each,ends --others,pytest-quick)
 
 pytest-quick: $(VENV)/.wheel $(VENV)/.extra-test
-	$(PY) $(PYTEST) $(SHORT)
-	$(PY) $(PYTEST) tests/conformance
+	$(PY) $(PYTEST) tests/python $(SHORT) $(PARALLEL)
+	$(PY) $(PYTEST) tests/conformance $(PARALLEL)
 
 free-threaded: $(VENV)/.maturin ## compile the cp314t wheel (compiled only: it has never run without the GIL)
 	rm -rf build/free-threaded
-	$(ANYWHERE) $(PY) -m maturin build --release --quiet --interpreter python3.14t --out build/free-threaded
+	$(ANYWHERE) $(PY) -m maturin build --quiet --interpreter python3.14t --out build/free-threaded
 	@ls build/free-threaded/*-cp314-cp314t-*.whl
 
 clean: ## remove everything that these targets made

@@ -44,6 +44,9 @@ def share(obj: T) -> Shared[T]:
     return Shared(serialization.dumps(obj, buffers), buffers)
 
 
+share.__module__ = "raddle"
+
+
 def open_shared(process: int, fd: int, identity: tuple[int, int, int]) -> Any:
     """Make the object of a handle that has arrived, or find it where it has been made before.
 
