@@ -205,7 +205,14 @@ def singleton(variables: dict[str, Any], name: str, kind: Any) -> Any:
 
 
 def _reduce_function(sender: Reducers, function: FunctionType) -> Any:
-    return NotImplemented if goes_by_name(function) else functions.reduce_function(sender, function)
+    if function in _OURS or goes_by_name(function):
+        return NotImplemented
+    return functions.reduce_function(sender, function)
+
+
+_OURS: frozenset[Any] = frozenset(
+    {identity.define, identity.find_class}
+)  # in every pickle with a class that goes by value
 
 
 def is_found(method: MethodType) -> bool:
