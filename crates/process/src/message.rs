@@ -10,6 +10,7 @@
 //! | to the parent | [`READY`] | |
 //! | | [`BROKEN`] | the error of the initializer, a pickle |
 //! | | [`LEAVING`] | |
+//! | | [`BLOCKED`], [`RESUMED`] | |
 //! | | [`RESULT`], [`ERROR`] | when the call began and ended, then a pickle |
 //! | | from [`NOTE`] on | whatever the two ends of the client agree upon |
 //!
@@ -42,6 +43,10 @@ pub const RESULT: u16 = 3;
 pub const ERROR: u16 = 4;
 /// The worker begins no further call, and ends.
 pub const LEAVING: u16 = 5;
+/// The worker's task waits for another one of the pool.
+pub const BLOCKED: u16 = 6;
+/// It does so no longer.
+pub const RESUMED: u16 = 7;
 /// The first of the kinds that are the client's own business.
 pub const NOTE: u16 = 64;
 

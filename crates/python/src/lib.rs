@@ -89,7 +89,7 @@ mod extension {
     #[pymodule_export]
     use super::process::pool::ProcessPool;
     #[pymodule_export]
-    use super::process::serve::{serve, tell_parent};
+    use super::process::serve::{serve, tell_blocked, tell_parent};
     #[pymodule_export]
     use super::process::share::{Shared, find_shared, open_shared};
     #[pymodule_export]

@@ -232,6 +232,12 @@ class ThreadPoolExecutor(_raddle.ThreadPool, concurrent.futures.ThreadPoolExecut
             return start_map(self, arguments, submit=lambda fn, args, kwargs: submit(fn, *args, **kwargs))
         return start_map(self, arguments)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as a handle: what a task in a worker process submits to it runs here."""
+        from raddle._internal.processes import handles
+
+        return handles.reduce(self)
+
     def resize(self, max_workers: int) -> None:
         """Change how many tasks may run at once, also while tasks run and wait.
 

@@ -169,9 +169,14 @@ impl<C: Client> Shared<C> {
                 self.broken = true;
                 aftermath.broken = true;
             }
-            Ok(Some(Mail::Leaving)) => {
-                worker.phase = Phase::Leaving;
-                worker.told_to_leave = true;
+            Ok(Some(Mail::Blocked(false))) => worker.blocked = false,
+            Ok(Some(mail @ (Mail::Leaving | Mail::Blocked(true)))) => {
+                if matches!(mail, Mail::Leaving) {
+                    worker.phase = Phase::Leaving;
+                    worker.told_to_leave = true;
+                } else {
+                    worker.blocked = true;
+                }
                 for handed in worker.take_back_all().collect::<Vec<_>>() {
                     if client.put_back(&handed.order.task) {
                         self.returned.push(handed.into());
@@ -260,8 +265,20 @@ impl<C: Client> Shared<C> {
         self.returned.pop().or_else(|| self.ready.pop())
     }
 
+    /// Whether as many workers are at work as there are to be. Others may be there that have taken the place of one that was blocked.
+    fn is_full(&self) -> bool {
+        let at_work = |(_, worker): &&(u64, Worker<C::Task>)| worker.in_hand() > 0 && !worker.blocked;
+        self.workers.iter().filter(at_work).count() >= self.target
+    }
+
     fn least_busy(&self, depth: usize) -> Option<usize> {
-        let free = |worker: &Worker<C::Task>| worker.phase == Phase::Up && worker.taken() < self.max_tasks;
+        let full = self.workers.len() > self.target && self.is_full();
+        let free = |worker: &Worker<C::Task>| {
+            worker.phase == Phase::Up
+                && !worker.blocked
+                && worker.taken() < self.max_tasks
+                && !(full && worker.in_hand() == 0)
+        };
         let up = self.workers.iter().enumerate().filter(|(_, (_, worker))| free(worker));
         let least = up.min_by_key(|(_, (_, worker))| worker.in_hand())?;
         (least.1.1.in_hand() < depth).then_some(least.0)
@@ -270,7 +287,10 @@ impl<C: Client> Shared<C> {
     /// Gives a worker that has nothing to do what lies unbegun in front of another one.
     fn level(&mut self, client: &C, aftermath: &mut Aftermath<C>) {
         loop {
-            let up = |(_, worker): &(u64, Worker<C::Task>)| worker.phase == Phase::Up;
+            if self.workers.len() > self.target && self.is_full() {
+                return;
+            }
+            let up = |(_, worker): &(u64, Worker<C::Task>)| worker.phase == Phase::Up && !worker.blocked;
             let idle = |each: &(u64, Worker<C::Task>)| {
                 up(each) && each.1.in_hand() == 0 && each.1.taken() < self.max_tasks
             };
@@ -324,11 +344,13 @@ impl<C: Client> Shared<C> {
         if self.broken || (self.draining && self.queued() == 0) {
             return 0;
         }
-        let alive = self.workers.iter().filter(|(_, worker)| worker.phase != Phase::Leaving).count();
+        let counts = |worker: &Worker<C::Task>| worker.phase != Phase::Leaving && !worker.blocked;
+        let alive = self.workers.iter().filter(|(_, worker)| counts(worker)).count();
         if alive > 0 && self.spared_until.is_some_and(|until| Moment::now() < until) {
             return 0;
         }
-        let work = self.queued() + self.in_hand();
+        let blocked = self.workers.iter().filter(|(_, worker)| worker.blocked).count();
+        let work = self.queued() + self.in_hand() - blocked;
         work.min(self.target).saturating_sub(alive)
     }
 }

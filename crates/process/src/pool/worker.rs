@@ -33,6 +33,8 @@ pub(super) struct Handed<T> {
 pub(super) struct Worker<T> {
     pub(super) name: Arc<str>,
     pub(super) phase: Phase,
+    /// Its task waits for another one: meanwhile it takes none, and another worker takes its place.
+    pub(super) blocked: bool,
     pub(super) side: ParentSide,
     gallery: Arc<Gallery>,
     pub(super) pid: u32,
@@ -58,6 +60,8 @@ pub(super) enum Mail<T> {
     Broken(Vec<u8>),
     /// It begins no further task, and ends.
     Leaving,
+    /// Its task waits for another one, or does so no longer.
+    Blocked(bool),
     Finished(Order<T>, Reply),
     Note(u16, Vec<u8>),
 }
@@ -67,6 +71,7 @@ impl<T> Worker<T> {
         Self {
             name,
             phase: Phase::Starting,
+            blocked: false,
             side,
             gallery,
             pid: 0,
@@ -226,6 +231,8 @@ impl<T> Worker<T> {
             message::READY => Mail::Ready,
             message::BROKEN => Mail::Broken(body),
             message::LEAVING => Mail::Leaving,
+            message::BLOCKED => Mail::Blocked(true),
+            message::RESUMED => Mail::Blocked(false),
             message::RESULT | message::ERROR => self.reply(header, body)?,
             kind if kind >= message::NOTE => Mail::Note(kind, body),
             _ => return Err(Corrupt("a message of no kind")),
@@ -250,6 +257,7 @@ impl<T> Worker<T> {
         let handed = self.claims[usize::from(claim)].take().expect("claims in the sequence are taken");
         self.side.settle(claim);
         self.done += 1;
+        self.blocked = false;
         let failed = header.kind == message::ERROR;
         let worker = Arc::clone(&self.name);
         Ok(Mail::Finished(

@@ -117,17 +117,29 @@ pub(crate) fn serve(
     worker.work(py)
 }
 
+/// Tells the parent that this worker's task waits for another one of the pool, so that another worker takes its place; or, with False,
+/// that it does so no longer. Returns False where this process is no worker.
+#[pyfunction]
+#[pyo3(signature = (blocked, /))]
+pub(crate) fn tell_blocked(py: Python<'_>, blocked: bool) -> PyResult<bool> {
+    say_aloud(py, if blocked { message::BLOCKED } else { message::RESUMED }, &[])
+}
+
 /// Tells the parent something of this worker's own accord, from any thread; waits for room in the channel.
 ///
-/// Arguments: `kind`, from 0; `body`, of at most `LONGEST_NOTE` bytes. Returns False where this process is no worker.
+/// Arguments: `kind`, from 0; `body`, that fits into a message. Returns False where this process is no worker.
 #[pyfunction]
 #[pyo3(signature = (kind, body, /))]
 pub(crate) fn tell_parent(py: Python<'_>, kind: u16, body: &[u8]) -> PyResult<bool> {
-    let Some(voice) = VOICE.get(OnceLock::new).get() else { return Ok(false) };
     if body.len() > LARGEST {
         return Err(PyValueError::new_err("a note is too long"));
     }
-    let message = Message { kind: message::NOTE.saturating_add(kind), flags: 0, task: 0, parts: &[body] };
+    say_aloud(py, message::NOTE.saturating_add(kind), body)
+}
+
+fn say_aloud(py: Python<'_>, kind: u16, body: &[u8]) -> PyResult<bool> {
+    let Some(voice) = VOICE.get(OnceLock::new).get() else { return Ok(false) };
+    let message = Message { kind, flags: 0, task: 0, parts: &[body] };
     while voice.say(&message).is_err() {
         let until = Some(Moment::now() + ROOM_NAP);
         py.detach(|| voice.sleep_for_room(until));

@@ -150,6 +150,12 @@ class ProcessPoolExecutor(_raddle.ProcessPool, concurrent.futures.ProcessPoolExe
             note=notes.Notes(),
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as a handle: what a task in a worker process submits to it runs here."""
+        from raddle._internal.processes import handles
+
+        return handles.reduce(self)
+
     def resize(self, max_workers: int) -> None:
         """Change how many workers there are, also while tasks run and wait.
 

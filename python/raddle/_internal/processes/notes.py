@@ -26,7 +26,7 @@ COMPLAINT = 0
 FIRST = 64
 """The kind of a worker's notes that counts as their first."""
 
-WARNING, LOG, STDOUT, STDERR = range(4)
+WARNING, LOG, STDOUT, STDERR, REQUEST = range(5)
 STREAMS = {"stdout": STDOUT, "stderr": STDERR}
 
 PIECE = Struct("<Q?")
@@ -77,7 +77,7 @@ class Notes:
     def __init__(self) -> None:
         self._process = os.getpid()
         self._pieces: dict[tuple[str, int], list[bytes]] = {}
-        self._taken = {WARNING: _warn, LOG: _log, STDOUT: _print, STDERR: _print_error}
+        self._taken = {WARNING: _warn, LOG: _log, STDOUT: _print, STDERR: _print_error, REQUEST: _serve}
 
     def __call__(self, worker: str, kind: int, body: bytes) -> None:
         """Take a message."""
@@ -115,6 +115,12 @@ def _log(body: bytes) -> None:
     logger = logging.getLogger(record.name)
     if logger.isEnabledFor(record.levelno):
         logger.handle(record)
+
+
+def _serve(body: bytes) -> None:
+    from raddle._internal.processes import handles
+
+    handles.serve(body)
 
 
 def _print(body: bytes) -> None:

@@ -1,0 +1,140 @@
+"""An executor in a task: a handle to the parent's, or a pool of its own."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import threading
+import time
+from concurrent.futures import Executor
+from typing import Any
+
+import pytest
+
+from raddle.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from tests.python.processes.support import is_alive, until
+
+
+def test_a_pickled_executor_is_itself_at_home() -> None:
+    with ProcessPoolExecutor(1) as processes, ThreadPoolExecutor(1) as threads:
+        for pool in (processes, threads):
+            assert pickle.loads(pickle.dumps(pool)) is pool
+            assert pool is processes or processes.submit(echo, pool).result() is pool
+
+
+def echo(value: Any) -> Any:
+    return value
+
+
+def where() -> int:
+    return os.getpid()
+
+
+def submit_to(pool: Executor) -> tuple[int, int, int]:
+    return os.getpid(), os.getppid(), pool.submit(where).result()
+
+
+def test_a_handle_runs_tasks_in_the_parents_executors() -> None:
+    with ThreadPoolExecutor(1) as threads, ProcessPoolExecutor(2) as other, ProcessPoolExecutor(1) as pool:
+        assert pool.submit(submit_to, threads).result(30)[2] == os.getpid()
+        mine, _, theirs = pool.submit(submit_to, other).result(30)
+        assert theirs == other.submit(where).result() or theirs in other._pids()
+        assert mine != theirs
+
+
+def factorial(pool: Executor, number: int) -> int:
+    return 1 if number == 0 else number * pool.submit(factorial, pool, number - 1).result()
+
+
+@pytest.mark.parametrize("start", ["zygote", "fork"])
+def test_one_worker_is_enough_for_any_depth(start: str) -> None:
+    with ProcessPoolExecutor(1, start=start) as pool:
+        assert pool.submit(factorial, pool, 6).result(60) == 720
+        assert [future.result(60) for future in [pool.submit(abs, -n) for n in range(100)]] == list(
+            range(100)
+        )
+
+
+def mapped(pool: Executor, count: int) -> list[int]:
+    return list(pool.map(abs, range(0, -count, -1)))
+
+
+def test_map_works_through_a_handle() -> None:
+    with ProcessPoolExecutor(1) as pool:
+        assert pool.submit(mapped, pool, 20).result(60) == list(range(20))
+
+
+def fail(pool: Executor) -> str:
+    try:
+        pool.submit(int, "x").result()
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def big(pool: Executor) -> int:
+    return len(pool.submit(echo, b"x" * 3_000_000).result())
+
+
+def test_errors_and_large_values_come_back() -> None:
+    with ProcessPoolExecutor(1) as pool:
+        assert "invalid literal" in pool.submit(fail, pool).result(30)
+        assert pool.submit(big, pool).result(30) == 3_000_000
+
+
+def test_no_more_workers_run_than_there_are_to_be() -> None:
+    with ProcessPoolExecutor(2) as pool:
+        futures = [pool.submit(factorial, pool, 3) for _ in range(6)]
+        assert [future.result(60) for future in futures] == [6] * 6
+        sleepers = [pool.submit(time.sleep, 0.3) for _ in range(6)]
+        time.sleep(0.1)
+        assert sum(future.running() for future in sleepers) <= 2
+        for future in sleepers:
+            future.result(30)
+
+
+def nested(depth: int) -> list[int]:
+    if depth == 0:
+        return [os.getpid()]
+    with ProcessPoolExecutor(1) as pool:
+        return [os.getpid(), *pool.submit(nested, depth - 1).result()]
+
+
+@pytest.mark.slow
+def test_pools_nest() -> None:
+    with ProcessPoolExecutor(1) as pool:
+        pids = pool.submit(nested, 5).result(100)
+    assert len(set(pids)) == 6
+    until(lambda: not any(map(is_alive, pids)))
+
+
+kept: list[Executor] = []
+
+
+def keep_a_pool() -> int:
+    kept.append(ProcessPoolExecutor(1))
+    return kept[-1].submit(where).result()
+
+
+def test_a_workers_own_pool_ends_with_it() -> None:
+    with ProcessPoolExecutor(1) as pool:
+        inner = pool.submit(keep_a_pool).result(30)
+        assert is_alive(inner)
+        pool.submit(os._exit, 0).exception()
+        until(lambda: not is_alive(inner))
+
+
+def pass_down(pool: Executor) -> int:
+    with ProcessPoolExecutor(1) as own:
+        return own.submit(submit_to, pool).result()[2]
+
+
+def test_a_handle_can_be_passed_further_down() -> None:
+    with ThreadPoolExecutor(1) as threads, ProcessPoolExecutor(1) as pool:
+        assert pool.submit(pass_down, threads).result(60) == os.getpid()
+
+
+def test_nobody_stays_to_serve_handles() -> None:
+    with ProcessPoolExecutor(1) as pool:
+        pool.submit(factorial, pool, 2).result(30)
+    until(lambda: not any(thread.name == "raddle-handles" for thread in threading.enumerate()))
