@@ -1,6 +1,6 @@
 """Hold the files that people read to a size that they can take in: 800 lines, and better 300.
 
-Looks at what git tracks or would track, except lock files.
+Looks at what git tracks or would track, except lock files and the extension's stub.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT = 800
+# One module has one stub: what it declares is looked up, not read.
+STUBS = {"python/raddle/_raddle.pyi"}
 SUFFIXES = {".rs", ".py", ".pyi", ".md", ".toml", ".sh", ".yaml", ".yml"}
 NAMES = {"Makefile"}
 
@@ -23,7 +25,7 @@ def main() -> int:
     for path in paths:
         if path.is_file() and (path.suffix in SUFFIXES or path.name in NAMES):
             lines = len(path.read_text(encoding="utf-8").splitlines())
-            if lines > LIMIT:
+            if lines > LIMIT and str(path.relative_to(ROOT)) not in STUBS:
                 print(f"{path.relative_to(ROOT)}: {lines} lines, the limit is {LIMIT}", file=sys.stderr)
                 too_long += 1
     return bool(too_long)

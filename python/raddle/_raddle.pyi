@@ -34,8 +34,10 @@ __all__ = [
     "Event",
     "Future",
     "Latch",
+    "LaunchSpec",
     "Lock",
     "MapIterator",
+    "ProcessPool",
     "Queue",
     "QueueIterator",
     "RLock",
@@ -43,6 +45,7 @@ __all__ = [
     "RWLockSide",
     "Seat",
     "Semaphore",
+    "Shared",
     "SharedEvent",
     "SharedLock",
     "SharedQueue",
@@ -57,13 +60,18 @@ __all__ = [
     "__version__",
     "bind",
     "bind_multiprocessing",
+    "bind_processes",
     "bind_queues",
     "die_with_parent",
+    "find_shared",
     "finish_pools",
     "heap_pop",
     "heap_push",
+    "open_shared",
     "raise_suspicions",
+    "serve",
     "sleepers",
+    "tell_parent",
     "tell_unraisable",
     "timer_is_idle",
     "track_acquisitions",
@@ -300,7 +308,7 @@ class Shared(Generic[_T]):
         """How many bytes of shared memory it takes."""
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, int, list[int]]]: ...
     @classmethod
-    def __class_getitem__(cls, item: Any) -> GenericAlias: ...
+    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
 
 @disjoint_base
 class ProcessPool:
