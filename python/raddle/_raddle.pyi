@@ -71,6 +71,7 @@ __all__ = [
     "raise_suspicions",
     "serve",
     "sleepers",
+    "tell_blocked",
     "tell_parent",
     "tell_unraisable",
     "timer_is_idle",
