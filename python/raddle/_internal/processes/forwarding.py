@@ -15,11 +15,12 @@ import itertools
 import os
 import sys
 import warnings
+from _thread import RLock
 
 from raddle import _raddle
 from raddle._internal import serialization
 from raddle._internal.processes import identity
-from raddle._internal.processes.notes import CHUNK, LOG, PIECE, STREAMS, WARNING
+from raddle._internal.processes.notes import CHUNK, LOG, PIECE, STREAMS, WARNING, describe_filters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ def forward(told: dict[str, Any]) -> None:
 
 
 def _forward_warnings(filters: list[tuple[str, str, list[str], str, int]]) -> None:
+    warnings.showwarning = _show_warning
+    if filters == describe_filters():
+        return  # as they usually are; setting them takes patterns, and importing those takes long
     warnings.resetwarnings()
     for action, message, (module, *path), where, line in filters:
         category: Any = sys.modules.get(module)
@@ -58,7 +62,6 @@ def _forward_warnings(filters: list[tuple[str, str, list[str], str, int]]) -> No
         # Of a category that has not been imported nobody warns.
         if isinstance(category, type) and issubclass(category, Warning):
             warnings.filterwarnings(action, message, category, where, line, append=True)  # type: ignore[arg-type]
-    warnings.showwarning = _show_warning
 
 
 _show_here = warnings.showwarning
@@ -147,12 +150,10 @@ class _Lines(io.RawIOBase):
     _LONGEST = 1 << 16
 
     def __init__(self, name: str, plain: bool) -> None:
-        import threading
-
         self.name = f"<{name}>"
         self._fd = 1 if name == "stdout" else 2
         self._kind = None if plain else STREAMS[name]
-        self._lock = threading.RLock()
+        self._lock = RLock()
         self._waiting = bytearray()
 
     def writable(self) -> bool:

@@ -37,7 +37,7 @@ def describe(name: str, forward_logging: bool) -> dict[str, Any]:
     """Describe, for a worker that is started now, what it is to forward, and what would be of no use."""
     return {
         "name": name,
-        "filters": [_plain_filter(entry) for entry in warnings.filters],
+        "filters": describe_filters(),
         "logging": _levels() if forward_logging else None,
         "streams": {
             name: _is_plain(stream, fd)
@@ -45,6 +45,11 @@ def describe(name: str, forward_logging: bool) -> dict[str, Any]:
             if (stream := getattr(sys, name)) is not None
         },
     }
+
+
+def describe_filters() -> list[tuple[str, str, list[str], str, int]]:
+    """Describe the filters of warnings without what a worker would have to import."""
+    return [_plain_filter(entry) for entry in warnings.filters]
 
 
 def _plain_filter(entry: tuple[Any, ...]) -> tuple[str, str, list[str], str, int]:

@@ -45,6 +45,14 @@ def serve(channel: int, bell: int, arguments: int, results: int, settings: bytes
             _loop.close()
 
 
+def warm() -> None:
+    """Import, in a zygote that has nothing else to do, what a worker does with its first task."""
+    for module in ("plain", "pickling", "namespaces", "large", "functions"):
+        __import__(f"raddle._internal.serialization.{module}")
+    import re  # noqa: F401
+    import threading  # noqa: F401
+
+
 def run_coroutine(coroutine: Coroutine[Any, Any, object]) -> object:
     """Run a task that is a coroutine, on the loop that all of this worker's coroutines share."""
     global _loop

@@ -112,6 +112,10 @@ def _fail(socket: _socket.socket) -> NoReturn:
         os._exit(1)
 
 
+_IDLE = 50
+"""Milliseconds without a request, after which there is time for something else."""
+
+
 class _Zygote:
     """Forks and reaps."""
 
@@ -123,6 +127,7 @@ class _Zygote:
         """The pids, by pidfd."""
         self.threads = 0
         self.poll = select.poll()
+        self.warmed = False
 
     def run(self) -> Request | None:
         """Do what is asked until the socket ends, and return None; in each worker, return the request that made it."""
@@ -134,7 +139,10 @@ class _Zygote:
         try:
             self.count_threads()
             while True:
-                for fd, _ in self.poll.poll():
+                ready = self.poll.poll(None if self.warmed or not self.workers else _IDLE)
+                if not ready:
+                    self.warm()
+                for fd, _ in ready:
                     if fd != own:
                         self.reap(fd)
                         continue
@@ -150,6 +158,13 @@ class _Zygote:
         except ConnectionError:  # nobody is there to be told anything
             self.end()
             return None
+
+    def warm(self) -> None:
+        """Import what the first worker has had to import for itself, as it waited for nothing less."""
+        self.warmed = True
+        if serving := sys.modules.get("raddle._internal.processes.serving"):
+            serving.warm()
+            gc.freeze()
 
     def fork(self, request: Request) -> bool:
         """Make a worker; return whether this is it."""
