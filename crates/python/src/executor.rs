@@ -4,13 +4,13 @@ use crate::context::Context;
 use crate::ending::{gate_is_closed, register};
 use crate::ffi;
 use crate::future::Future;
-use crate::interpreter::{self, as_future, error, names};
+use crate::interpreter::{self, error, names};
 use crate::job::{self, Call, Job};
-use crate::managed::{Dependency, Managed, StdlibDependency, shelve};
+use crate::managed::Managed;
 use crate::mapping::{Executor, MapIterator, MapOptions};
-use crate::observer::Observer;
 use crate::options::TaskOptions;
 use crate::runtime::PythonRuntime;
+use crate::shelf::Shelved;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator, PyString, PyTuple};
@@ -219,29 +219,17 @@ impl ThreadPool {
         let settings = options.get();
         let name = settings.name.as_ref().map(|name| name.bind(py).as_any());
         let (future, call) = Self::call(name, r#fn, args, Some(kwargs))?;
-        let job = Job::Managed(Managed::new(call, options.clone().unbind()));
+        let task = Managed::new(call, options.clone().unbind());
         let after = settings.after.bind(py);
         if after.is_empty() {
-            self.enqueue(py, job, settings.priority)?;
+            self.enqueue(py, Job::Managed(task), settings.priority)?;
             return Ok(future);
         }
         self.check_open(py)?;
         let pool = self.native()?.pool();
         let reservation = pool.reserve().ok_or_else(|| Self::refusal(py, pool))?;
-        let ticket = shelve(&future, pool, job, reservation);
-        let dependency = Dependency::new(after.len(), pool, ticket, settings.priority);
-        for other in after.iter() {
-            if let Some(other) = as_future(&other) {
-                Future::observe(other, Observer::Dependency(Arc::clone(&dependency)));
-                continue;
-            }
-            let callback = (StdlibDependency(Arc::clone(&dependency)),);
-            if let Err(error) = other.call_method1("add_done_callback", callback) {
-                // Nobody would ever take the task down from its shelf.
-                drop(pool.runtime().deferred.take(ticket));
-                return Err(error);
-            }
-        }
+        let ticket = pool.runtime().deferred.put((task, reservation));
+        Shelved::new(&future, pool, ticket).release_after_all(after)?;
         Ok(future)
     }
 
@@ -340,14 +328,8 @@ impl ThreadPool {
         ] {
             figures.set_item(name, figure)?;
         }
-        for (name, counter) in [
-            ("completed", &counters.completed),
-            ("failed", &counters.failed),
-            ("cancelled", &counters.cancelled),
-            ("timed_out", &counters.timed_out),
-            ("retried", &counters.retried),
-        ] {
-            figures.set_item(name, counter.load(Ordering::Relaxed))?;
+        for (name, figure) in counters.figures() {
+            figures.set_item(name, figure)?;
         }
         Ok(figures)
     }

@@ -26,7 +26,7 @@ use pyo3::{PyTraverseError, PyVisit};
 use raddle_sync::{Moment, Owner};
 use raddle_sys::fork;
 use raddle_task::completion::{Cancel, Completion, State};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -49,6 +49,8 @@ pub(crate) struct Future {
     /// Where the task runs, if that is not a thread of this process.
     home: OnceLock<Home>,
     pub(crate) views: OnceLock<Views>,
+    /// Nobody waits for it any more, or somebody has wanted it ended: it is not tried again.
+    unwanted: AtomicBool,
     /// The garbage collector does not see it yet.
     untracked: AtomicBool,
 }
@@ -80,7 +82,7 @@ impl From<CallResult> for Look {
     }
 }
 
-/// Somebody is to be told of the end of a future, which needs the interpreter.
+/// Those who are to be told of the end of a future.
 pub(crate) struct Told(Vec<Observer>);
 
 impl Future {
@@ -166,10 +168,15 @@ impl Future {
 
     /// Ends the future with an outcome from elsewhere. Needs no interpreter, but whom it returns is to be told with one.
     pub(crate) fn arrive(&self, sent: Arc<dyn Sent>, begun: Moment, ended: Moment) -> Option<Told> {
-        self.start.store(begun.as_nanos(), Ordering::Relaxed);
-        self.duration.store(ended.as_nanos().saturating_sub(begun.as_nanos()), Ordering::Relaxed);
+        self.ran(begun, ended);
         let observers = self.core.complete(Outcome::Sent(sent)).ok()?;
         (!observers.is_empty() || self.views.get().is_some()).then_some(Told(observers))
+    }
+
+    /// An attempt at the task has been made elsewhere.
+    fn ran(&self, begun: Moment, ended: Moment) {
+        self.start.store(begun.as_nanos(), Ordering::Relaxed);
+        self.duration.store(ended.as_nanos().saturating_sub(begun.as_nanos()), Ordering::Relaxed);
     }
 
     /// It has been handed to a worker elsewhere; false when it was cancelled. Needs no interpreter.
@@ -254,6 +261,9 @@ impl Future {
 
     /// Nobody wants it any more: it is cancelled, or killed where that is possible.
     fn abandon(slf: &Bound<'_, Self>) -> bool {
+        slf.get().unwanted.store(true, Ordering::Relaxed);
+        // Whoever is about to try the task again sees this, or else it is seen here that the task has not begun.
+        fence(Ordering::SeqCst);
         if Self::try_cancel(slf) {
             return true;
         }
@@ -261,9 +271,15 @@ impl Future {
         home.is_some_and(|home| home.place.terminate(home.number))
     }
 
-    /// Whether it goes back to the queue for another attempt.
+    /// Whether it goes back to the queue, for another attempt or because it has not begun.
     pub(crate) fn requeue(&self) -> bool {
         self.core.requeue()
+    }
+
+    /// Whether nobody wants a task to be tried again that has just gone back to the queue.
+    pub(crate) fn is_unwanted(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.unwanted.load(Ordering::Relaxed)
     }
 
     pub(crate) fn observe(slf: &Bound<'_, Self>, observer: Observer) {
@@ -283,6 +299,13 @@ impl Future {
     fn is_orphan(&self) -> bool {
         let epoch = self.epoch.load(Ordering::Relaxed);
         epoch != 0 && epoch != fork::epoch() && !self.core.state().is_done()
+    }
+
+    /// The error of a task that has run longer than it may; `how` says more.
+    pub(crate) fn timed_out(&self, py: Python<'_>, timeout: Option<Duration>, how: &str) -> PyErr {
+        let (name, seconds) = (self.describe(py), timeout.unwrap_or_default().as_secs_f64());
+        let message = format!("the task {name} ran longer than its timeout of {seconds} s{how}");
+        error(py, &names(py).task_timeout, message)
     }
 
     fn orphan_error(&self, py: Python<'_>) -> PyErr {
@@ -311,6 +334,10 @@ impl Future {
     /// Why what depends on it can't run: its exception, or a `CancelledError`.
     pub(crate) fn failure(slf: &Bound<'_, Self>) -> Option<Py<PyBaseException>> {
         let py = slf.py();
+        if slf.get().core.state() == State::Finished && !slf.get().has_failed() {
+            // A result that nobody has asked for stays as it was sent.
+            return None;
+        }
         match Self::look(slf) {
             Look::Raised(exception) => Some(exception),
             Look::Cancelled => {

@@ -99,7 +99,12 @@ type Promised = (Job, Option<Reservation<PythonRuntime>>);
 /// has been seen to.
 fn not_begun(pool: &Arc<Pool<PythonRuntime>>) -> impl Iterator<Item = Promised> {
     pool.drain();
-    let deferred = pool.runtime().deferred.drain().into_iter().map(|(job, promise)| (job, Some(promise)));
+    let deferred = pool
+        .runtime()
+        .deferred
+        .drain()
+        .into_iter()
+        .map(|(task, promise)| (Job::Managed(task), Some(promise)));
     pool.withdraw().into_iter().map(|job| (job, None)).chain(deferred)
 }
 
@@ -120,7 +125,7 @@ impl Call {
         let outcome =
             self.context.run(py, || self.call(py)).unwrap_or_else(|error| Err(error.into_value(py)));
         future.get().end(worker.end());
-        pool.runtime().counters.count(&outcome);
+        pool.runtime().counters.count(1, outcome.is_err());
         // What the caller waits for may hang on the arguments being gone.
         drop(self);
         if Future::settle(&future, outcome).unwrap_or(true) {

@@ -16,7 +16,10 @@
 //! | [`runtime`] | the pool's runtime: threads made in Python |
 //! | [`options`] | a task's options in native form |
 //! | [`job`] | what a worker runs: plain calls, tasks with options, turns of a map |
-//! | [`managed`] | tasks with options: timeout, retries, dependencies |
+//! | [`managed`] | tasks of threads with options: timeout, retries, dependencies |
+//! | [`attempts`] | whether a task that has failed is tried again |
+//! | [`shelf`] | tasks that wait for others, or for their next attempt |
+//! | [`counters`] | how many tasks ended in which way |
 //! | [`sent`] | outcomes from elsewhere, as bytes until somebody asks |
 //! | [`context`] | the context variables that travel into a task |
 //! | [`worker`] | one worker's own: name, clock, deadline |
@@ -29,8 +32,10 @@
 //! | [`queue`] | queues |
 //! | [`threading`] | locks and what else threads and coroutines wait for |
 
+mod attempts;
 mod collect;
 mod context;
+mod counters;
 mod ending;
 mod executor;
 mod ffi;
@@ -48,6 +53,7 @@ mod process;
 mod queue;
 mod runtime;
 mod sent;
+mod shelf;
 mod threading;
 mod turns;
 mod views;
@@ -149,7 +155,7 @@ mod extension {
         super::process::share::prepare();
         super::future::prepare();
         super::collect::prepare(module.py());
-        super::managed::prepare(module.py());
+        super::shelf::prepare(module.py());
         super::item_tasks::prepare(module.py());
         super::threading::prepare(module.py())?;
         super::queue::short_cuts::prepare(module.py())?;

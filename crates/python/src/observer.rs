@@ -4,15 +4,11 @@ use crate::collect::Collector;
 use crate::ffi;
 use crate::future::Future;
 use crate::interpreter::names;
-use crate::managed::Dependency;
-use crate::runtime::PythonRuntime;
+use crate::shelf::{Dependency, Shelved};
 use pyo3::exceptions::{PyBaseException, PyException};
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
-use raddle_pool::Pool;
-use raddle_task::deferred::Ticket;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 /// One that is told when a future ends.
 pub(crate) enum Observer {
@@ -23,7 +19,7 @@ pub(crate) enum Observer {
     /// A task that comes after this one.
     Dependency(Arc<Dependency>),
     /// The task itself, on a shelf until its next attempt: taken down if the future is cancelled.
-    Shelf(Weak<Pool<PythonRuntime>>, Ticket),
+    Shelf(Shelved),
 }
 
 impl Observer {
@@ -46,13 +42,7 @@ impl Observer {
             Self::Callback(callback) => call_back(callback.bind(py), future),
             Self::Collector(collector, index) => collector.arrive(index, future.get().has_failed()),
             Self::Dependency(dependency) => dependency.arrive(future.as_any(), Future::failure(future)),
-            Self::Shelf(pool, ticket) => {
-                if let Some(pool) = pool.upgrade().filter(|pool| pool.is_ours())
-                    && pool.runtime().deferred.take(ticket).is_some()
-                {
-                    pool.runtime().counters.cancelled.fetch_add(1, Ordering::Relaxed);
-                }
-            }
+            Self::Shelf(task) => task.take_down(py),
         }
     }
 }

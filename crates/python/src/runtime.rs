@@ -4,9 +4,11 @@
 //! [`Seat::work`], which does not return before the worker's end.
 
 use crate::context::forget_blank;
-use crate::ffi::{self, CallResult, SIGINT};
+use crate::counters::Counters;
+use crate::ffi::{self, SIGINT};
 use crate::interpreter::{error, names};
 use crate::job::{self, Job};
+use crate::managed::Managed;
 use crate::worker::Worker;
 use pyo3::exceptions::{PyBaseException, PyKeyboardInterrupt, PyRuntimeError};
 use pyo3::prelude::*;
@@ -15,32 +17,15 @@ use raddle_pool::{Pool, Reservation, Runtime};
 use raddle_sync::Mutex;
 use raddle_task::deferred::Deferred;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-
-/// How many tasks ended in which way. Relaxed: for people to read.
-#[derive(Default)]
-pub(crate) struct Counters {
-    pub(crate) completed: AtomicU64,
-    pub(crate) failed: AtomicU64,
-    pub(crate) cancelled: AtomicU64,
-    pub(crate) timed_out: AtomicU64,
-    pub(crate) retried: AtomicU64,
-}
-
-impl Counters {
-    pub(crate) fn count(&self, outcome: &CallResult) {
-        let counter = if outcome.is_ok() { &self.completed } else { &self.failed };
-        counter.fetch_add(1, Ordering::Relaxed);
-    }
-}
 
 /// What the pool's workers share, as far as it is Python's.
 pub(crate) struct PythonRuntime {
     /// `raddle._internal.workers.Workers`: makes the threads.
     pub(crate) workers: Py<PyAny>,
     /// Tasks that wait for a dependency or for their next attempt.
-    pub(crate) deferred: Deferred<(Job, Reservation<PythonRuntime>)>,
+    pub(crate) deferred: Deferred<(Arc<Managed>, Reservation<PythonRuntime>)>,
     pub(crate) counters: Counters,
     /// `shutdown(cancel_futures=True)` was called.
     pub(crate) cancelling: AtomicBool,

@@ -81,7 +81,7 @@ impl Turns {
                 // The item forked and has come back in the child, where the rest of the map is none of its business.
                 return;
             }
-            runtime.counters.count(&outcome);
+            runtime.counters.count(1, outcome.is_err());
             finished = Some((index, Some(outcome)));
             items += 1;
             let now = worker.end();
