@@ -2,12 +2,11 @@
 
 use crate::interpreter::sleep;
 use crate::job;
-use crate::process::client::PythonClient;
-use crate::process::pool::cancel_all;
+use crate::process::client::{PythonClient, cancel_all};
 use crate::runtime::PythonRuntime;
 use pyo3::prelude::*;
 use raddle_pool::Pool;
-use raddle_sync::{ForkCell, Mutex};
+use raddle_sync::{ForkCell, Mutex, Wake};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Weak};
 
@@ -70,12 +69,14 @@ pub(crate) fn finish_pools(py: Python<'_>, cancel: bool) -> PyResult<()> {
     if !cancel {
         processes.iter().for_each(raddle_process::Pool::drain);
         let waited = processes.iter().try_for_each(|pool| {
-            sleep(py, None, |until| pool.wait_ended(until)).map(|_| pool.client().sweep(py))
+            sleep(py, None, |until| match pool.wait_ended(until) {
+                Wake::Woken => pool.client().errands.wait_quiet(until),
+                other => other,
+            })
+            .map(|_| pool.client().sweep(py))
         });
         if waited.is_err() {
-            for pool in &processes {
-                pool.kill_workers(false);
-            }
+            kill_each(py, &processes);
             cancel_each(py, &live);
             return waited;
         }
@@ -88,12 +89,16 @@ pub(crate) fn finish_pools(py: Python<'_>, cancel: bool) -> PyResult<()> {
         cancel_each(py, &live);
         return waited;
     }
-    for pool in &processes {
+    kill_each(py, &processes);
+    cancel_each(py, &live);
+    Ok(())
+}
+
+fn kill_each(py: Python<'_>, pools: &[Arc<raddle_process::Pool<PythonClient>>]) {
+    for pool in pools {
         cancel_all(py, pool);
         pool.kill_workers(false);
     }
-    cancel_each(py, &live);
-    Ok(())
 }
 
 fn cancel_each(py: Python<'_>, pools: &[Arc<Pool<PythonRuntime>>]) {

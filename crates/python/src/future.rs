@@ -85,6 +85,13 @@ impl From<CallResult> for Look {
 /// Those who are to be told of the end of a future.
 pub(crate) struct Told(Vec<Observer>);
 
+impl Told {
+    /// Tells those whom it can be told without the interpreter; the others come back.
+    fn tell_natively(self, failed: bool) -> Self {
+        Self(self.0.into_iter().filter_map(|observer| observer.tell_natively(failed)).collect())
+    }
+}
+
 impl Future {
     /// A future for a task of this process.
     pub(crate) fn for_task<'py>(
@@ -169,14 +176,27 @@ impl Future {
     /// Ends the future with an outcome from elsewhere. Needs no interpreter, but whom it returns is to be told with one.
     pub(crate) fn arrive(&self, sent: Arc<dyn Sent>, begun: Moment, ended: Moment) -> Option<Told> {
         self.ran(begun, ended);
-        let observers = self.core.complete(Outcome::Sent(sent)).ok()?;
-        (!observers.is_empty() || self.views.get().is_some()).then_some(Told(observers))
+        let failed = sent.failed();
+        let told = Told(self.core.complete(Outcome::Sent(sent)).ok()?).tell_natively(failed);
+        (!told.0.is_empty() || self.views.get().is_some()).then_some(told)
     }
 
     /// An attempt at the task has been made elsewhere.
     fn ran(&self, begun: Moment, ended: Moment) {
         self.start.store(begun.as_nanos(), Ordering::Relaxed);
         self.duration.store(ended.as_nanos().saturating_sub(begun.as_nanos()), Ordering::Relaxed);
+    }
+
+    /// What an attempt that was made elsewhere has come to; how the future ends is told by [`Future::settle`].
+    pub(crate) fn look_into(
+        slf: &Bound<'_, Self>,
+        sent: &dyn Sent,
+        begun: Moment,
+        ended: Moment,
+    ) -> CallResult {
+        slf.get().ran(begun, ended);
+        slf.get().worker.set(PyString::new(slf.py(), sent.worker()).into_any().unbind());
+        sent.open(slf.py(), Some(slf))
     }
 
     /// It has been handed to a worker elsewhere; false when it was cancelled. Needs no interpreter.
@@ -201,7 +221,7 @@ impl Future {
         let py = slf.py();
         let this = slf.get();
         this.worker.set(PyString::new(py, sent.worker()).into_any().unbind());
-        let opened = sent.open(py);
+        let opened = sent.open(py, Some(slf));
         if opened.as_ref().map_or(true, |value| ffi::may_be_in_a_cycle(value.bind(py))) {
             Self::track(slf);
         }

@@ -35,6 +35,18 @@ impl Observer {
         matches!(self, Self::Collector(..))
     }
 
+    /// Tells it if that needs no interpreter; else it comes back. `failed`: how the future has ended.
+    pub(crate) fn tell_natively(self, failed: bool) -> Option<Self> {
+        match self {
+            Self::Collector(collector, index) => collector.arrive(index, failed),
+            Self::Dependency(dependency) if !failed => dependency.succeed(),
+            // The task has ended, so it is on no shelf any more.
+            Self::Shelf(_) => {}
+            other => return Some(other),
+        }
+        None
+    }
+
     /// Tells it. Never fails: what a callback raises is logged, as in the stdlib.
     pub(crate) fn tell(self, future: &Bound<'_, Future>) {
         let py = future.py();

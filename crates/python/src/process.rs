@@ -6,8 +6,10 @@
 //! | [`batches`] | a map: items that travel in batches |
 //! | [`client`] | what the pool of the crate below needs to know: futures, their ends |
 //! | [`codec`] | pickles: the fast way in and out, and when the slow one is needed |
+//! | [`errands`] | what needs the interpreter after a task has ended |
 //! | [`functions`] | which functions workers have been told |
 //! | [`deaths`] | the exceptions that tell of a worker's death |
+//! | [`letters`] | outcomes, until somebody asks for them |
 //! | [`share`] | objects that are put into shared memory once |
 //! | [`spec`] | how workers are started, as Python says it |
 //! | [`zygote`] | what the process that forks workers needs of the system |
@@ -17,7 +19,9 @@ pub(crate) mod batches;
 pub(crate) mod client;
 pub(crate) mod codec;
 pub(crate) mod deaths;
+pub(crate) mod errands;
 pub(crate) mod functions;
+pub(crate) mod letters;
 pub(crate) mod pool;
 pub(crate) mod serve;
 pub(crate) mod share;

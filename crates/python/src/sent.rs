@@ -3,6 +3,7 @@
 //! Whoever collects them needs no interpreter. The first one who asks opens the outcome; what he found stays.
 
 use crate::ffi::CallResult;
+use crate::future::Future;
 use pyo3::prelude::*;
 use raddle_sync::{Moment, Wake};
 use std::sync::Arc;
@@ -15,8 +16,9 @@ pub(crate) trait Sent: Send + Sync {
     /// What ran the task.
     fn worker(&self) -> &str;
 
-    /// Makes objects of it. May be called more than once, when several threads ask at the same time.
-    fn open(&self, py: Python<'_>) -> CallResult;
+    /// Makes objects of it, for the future that it ends if there is one. May be called more than once, when several threads ask
+    /// at the same time.
+    fn open(&self, py: Python<'_>, future: Option<&Bound<'_, Future>>) -> CallResult;
 }
 
 /// A future's outcome.

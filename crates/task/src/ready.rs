@@ -67,6 +67,15 @@ impl<J> ReadyQueue<J> {
         job
     }
 
+    /// The lowest and the highest priority among the jobs that wait. None when none waits.
+    #[must_use]
+    pub fn priorities(&self) -> Option<(i32, i32)> {
+        let plain = (!self.plain.is_empty()).then_some(0);
+        let lowest = self.ranked.last_key_value().map(|(key, _)| key.0);
+        let highest = self.ranked.first_key_value().map(|(key, _)| key.0);
+        Some((lowest.into_iter().chain(plain).min()?, highest.into_iter().chain(plain).max()?))
+    }
+
     /// Takes the next job.
     pub fn pop(&mut self) -> Option<J> {
         if self.len == 0 {
@@ -100,6 +109,20 @@ mod tests {
         assert_eq!(ready.pop_last(0), Some(2));
         assert_eq!(ready.pop_last(9), None);
         assert_eq!(std::iter::from_fn(|| ready.pop()).collect::<Vec<_>>(), [1, 0]);
+    }
+
+    #[test]
+    fn the_range_of_priorities_is_known() {
+        let mut ready = ReadyQueue::default();
+        assert_eq!(ready.priorities(), None);
+        for (priority, range) in [(0, (0, 0)), (3, (0, 3)), (-2, (-2, 3))] {
+            ready.push((), priority);
+            assert_eq!(ready.priorities(), Some(range));
+        }
+        for range in [Some((-2, 0)), Some((-2, -2)), None] {
+            ready.pop();
+            assert_eq!(ready.priorities(), range);
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a pool of processes needs to know of the world it works in.
 
-use super::order::{Death, Reply};
+use super::Pool;
+use super::order::{Death, Order, Reply};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -24,11 +25,11 @@ pub trait Client: Send + Sync + Sized + 'static {
     /// Under the lock: the task is back in the queue before it began. False when nobody wants it any more.
     fn put_back(&self, task: &Self::Task) -> bool;
 
-    /// The task has run.
-    fn finished(&self, task: Self::Task, reply: Reply);
+    /// The task has run. It may be submitted again: the pool does not end before this returns.
+    fn finished(&self, pool: &Arc<Pool<Self>>, order: Order<Self::Task>, reply: Reply);
 
-    /// The task's worker died while it ran, or nobody is left to run it.
-    fn lost(&self, task: Self::Task, death: Arc<Death>);
+    /// The task's worker died while it ran. Likewise.
+    fn lost(&self, pool: &Arc<Pool<Self>>, order: Order<Self::Task>, death: Arc<Death>);
 
     /// Nobody wanted the task any more.
     fn dropped(&self, task: Self::Task);
@@ -45,6 +46,9 @@ pub trait Client: Send + Sync + Sized + 'static {
 
     /// The pool is broken, and the task will not be run.
     fn abandoned(&self, task: Self::Task);
+
+    /// The pool is broken, and what the client has put aside for it will not be run either.
+    fn deserted(&self);
 
     /// Something went wrong that no task can tell.
     fn complain(&self, what: &str);

@@ -9,8 +9,9 @@
 //! call has begun, so whatever kills a worker while it works is a task.
 
 use super::order::{Death, Sentence};
-use super::shared::{Aftermath, Shared, Waiting};
-use super::worker::{Handed, Phase, Worker};
+use super::sentences::{SIGKILL, SIGTERM};
+use super::shared::Aftermath;
+use super::worker::{Phase, Worker};
 use super::{Client, Pool};
 use crate::arena::Gallery;
 use crate::channel::{ParentSide, Who};
@@ -36,7 +37,7 @@ pub(super) enum Event<T> {
         error: io::Error,
     },
     Warning(String),
-    /// Tasks are back in the queue, and these are not.
+    /// Tasks may be back in the queue, and these are not: there is something to hand out.
     Returned(Vec<T>),
 }
 
@@ -48,24 +49,28 @@ const SHOT: usize = 100;
 /// How long no further worker is started when one could not be, and others do the work.
 const SPARED: Duration = Duration::from_millis(500);
 
-/// The signals by which a worker is told to end, and made to.
-const SIGTERM: i32 = 15;
-pub(super) const SIGKILL: i32 = 9;
+/// How soon to look again whether a worker has read what it was sent.
+const CRAMPED: Duration = Duration::from_millis(1);
 
 impl<C: Client> Pool<C> {
     /// Does what a look at the shared state has asked for, without the lock.
     pub(super) fn follow(self: &Arc<Self>, aftermath: Aftermath<C>) {
-        let Aftermath { finished, dropped, notes, broken, starts, corrupt, timed, space } = aftermath;
-        for (worker, number, timeout) in timed {
-            self.watch_deadline(worker, number, Moment::now() + timeout);
+        let Aftermath { finished, lost, dropped, notes, broken, starts, corrupt, alarms, space, cramped } =
+            aftermath;
+        for (worker, moment) in alarms {
+            self.watch_deadlines(worker, moment);
         }
-        let done = !finished.is_empty() || !dropped.is_empty();
+        let told = finished.len() + lost.len();
+        let done = told > 0 || !dropped.is_empty();
         // What a task has said comes before its end.
         for (worker, kind, body) in notes {
             self.client.note(&worker, kind, body);
         }
         for (order, reply) in finished {
-            self.client.finished(order.task, reply);
+            self.client.finished(self, order, reply);
+        }
+        for (order, death) in lost {
+            self.client.lost(self, order, death);
         }
         for task in dropped {
             self.client.dropped(task);
@@ -87,6 +92,17 @@ impl<C: Client> Pool<C> {
             }
         }
         self.watch_memory();
+        if cramped {
+            let weak = Arc::downgrade(self);
+            supervisor::at(Moment::now() + CRAMPED, move || {
+                if let Some(pool) = weak.upgrade().filter(|pool| pool.is_ours()) {
+                    pool.post(Event::Returned(Vec::new()));
+                }
+            });
+        }
+        if told > 0 {
+            self.shared.lock().reserved -= told;
+        }
         if done {
             self.end_if_over();
         }
@@ -128,14 +144,15 @@ impl<C: Client> Pool<C> {
         let mut waiting: Vec<_> = std::mem::take(&mut shared.returned);
         waiting.extend(std::iter::from_fn(|| shared.ready.pop()));
         for (_, worker) in &mut shared.workers {
-            waiting.extend(worker.take_back_all().map(Waiting::from));
+            waiting.extend(worker.take_back_all());
             worker.phase = Phase::Leaving;
         }
         let workers: Vec<_> = shared.workers.iter().map(|(id, _)| *id).collect();
         drop(shared);
-        for Waiting { order, .. } in waiting {
+        for order in waiting {
             self.client.abandoned(order.task);
         }
+        self.client.deserted();
         for worker in workers {
             self.execute(worker);
         }
@@ -204,101 +221,20 @@ impl<C: Client> Pool<C> {
         drop(shared);
         // It leads a group of its own, which has its number for as long as it is there.
         if !pidfd.is_over() {
-            let _ = raddle_sys::process::kill_group(pid, signal);
-            let _ = pidfd.kill(signal);
-        }
-    }
-
-    /// Sentences the worker that runs this task, after taking back whatever else it might begin. The signal is the caller's to send. None
-    /// when the task does not run; the tasks that nobody wants back, and whether any is back in the queue, are told in any case.
-    fn condemn(
-        &self,
-        shared: &mut Shared<C>,
-        number: u64,
-        sentence: Sentence,
-    ) -> (Option<u64>, Vec<C::Task>, bool) {
-        let running = shared.workers.iter_mut().find(|(_, worker)| worker.begun_at(number).is_some());
-        let Some((id, worker)) = running else { return (None, Vec::new(), false) };
-        let back: Vec<_> = worker.take_back_all().collect();
-        // Where a later one has begun, the reply to this one is on its way.
-        let condemned = worker.last_handed() == Some(number);
-        if condemned {
-            worker.sentence.get_or_insert(sentence);
-            worker.phase = Phase::Leaving;
-        }
-        let id = *id;
-        let any = !back.is_empty();
-        (condemned.then_some(id), self.put_back(shared, back), any)
-    }
-
-    /// Puts tasks back into the queue that a worker was handed; returns those that nobody wants any more.
-    pub(super) fn put_back(&self, shared: &mut Shared<C>, handed: Vec<Handed<C::Task>>) -> Vec<C::Task> {
-        let mut dropped = Vec::new();
-        for handed in handed {
-            if self.client.put_back(&handed.order.task) {
-                shared.returned.push(handed.into());
-            } else {
-                dropped.push(handed.order.task);
+            let group = raddle_sys::process::kill_group(pid, signal);
+            // A signal that can be handled must not come twice; one that can't has to come, whatever group it is in now.
+            if group.is_err() || signal == SIGKILL {
+                let _ = pidfd.kill(signal);
             }
         }
-        dropped
-    }
-
-    /// Ends a task that a worker runs by ending the worker: first politely, after the grace for good. A task that has not
-    /// begun is left alone. Returns whether it runs.
-    pub fn terminate(self: &Arc<Self>, number: u64, sentence: Sentence) -> bool {
-        let mut shared = self.shared.lock();
-        let (condemned, dropped, returned) = self.condemn(&mut shared, number, sentence);
-        drop(shared);
-        if returned {
-            self.post(Event::Returned(dropped));
-        }
-        condemned.map(|worker| self.execute(worker)).is_some()
-    }
-
-    /// Kills a worker that has been sentenced.
-    fn execute(self: &Arc<Self>, worker: u64) {
-        let grace = self.settings.kill_grace;
-        self.kill(worker, if grace.is_zero() { SIGKILL } else { SIGTERM });
-        if !grace.is_zero() {
-            let weak = Arc::downgrade(self);
-            supervisor::at(Moment::now() + grace, move || {
-                if let Some(pool) = weak.upgrade() {
-                    pool.kill(worker, SIGKILL);
-                }
-            });
-        }
-    }
-
-    /// Looks at `moment` whether the task has run for too long.
-    fn watch_deadline(self: &Arc<Self>, worker: u64, number: u64, moment: Moment) {
-        let weak = Arc::downgrade(self);
-        supervisor::at(moment, move || {
-            if let Some(pool) = weak.upgrade().filter(|pool| pool.is_ours()) {
-                pool.check_deadline(worker, number);
-            }
-        });
-    }
-
-    fn check_deadline(self: &Arc<Self>, id: u64, number: u64) {
-        let mut shared = self.shared.lock();
-        let Some(worker) = shared.worker(id) else { return };
-        let begun = worker.begun_at(number);
-        let timeout = worker.handed().find(|(_, handed)| handed.number == number);
-        let Some(timeout) = timeout.and_then(|(_, handed)| handed.order.timeout) else { return };
-        let now = Moment::now();
-        let due = begun.map_or(now + timeout, |begun| begun + timeout);
-        if due > now {
-            drop(shared);
-            return self.watch_deadline(id, number, due);
-        }
-        drop(shared);
-        self.terminate(number, Sentence::Timeout);
     }
 
     /// Takes no further tasks. The workers end when everything is done.
     pub fn drain(self: &Arc<Self>) {
         self.shared.lock().draining = true;
+        // Those who wait for room learn that there is none for them.
+        self.space.fetch_add(1);
+        self.space.wake_all();
         self.end_if_over();
     }
 
@@ -311,11 +247,11 @@ impl<C: Client> Pool<C> {
     pub fn clear(self: &Arc<Self>) -> Vec<C::Task> {
         let mut shared = self.shared.lock();
         let mut tasks: Vec<_> =
-            std::mem::take(&mut shared.returned).into_iter().map(|waiting| waiting.order.task).collect();
-        tasks.extend(std::iter::from_fn(|| shared.ready.pop()).map(|waiting| waiting.order.task));
+            std::mem::take(&mut shared.returned).into_iter().map(|order| order.task).collect();
+        tasks.extend(std::iter::from_fn(|| shared.ready.pop()).map(|order| order.task));
         let mut handed = Vec::new();
         for (_, worker) in &mut shared.workers {
-            handed.extend(std::iter::from_fn(|| worker.take_back_last()).map(|handed| handed.order.task));
+            handed.extend(worker.take_back_all().map(|order| order.task));
         }
         drop(shared);
         tasks.extend(handed.into_iter().filter(|task| self.client.put_back(task)));
@@ -381,40 +317,38 @@ impl<C: Client> Pool<C> {
         // What it said before it died counts.
         while shared.collect_one(&self.client, index, &mut aftermath) {}
         let (_, mut worker) = shared.workers.remove(index);
-        let mut lost = Vec::new();
+        let (name, stripped) = (Arc::clone(&worker.name), worker.strip());
+        let death = |task: Option<u64>, begun| {
+            // A sentence that was passed for one task tells nothing of another one.
+            let sentence = worker.sentence.filter(|_| worker.condemned.is_none() || worker.condemned == task);
+            let (pid, corrupt) = (worker.pid, worker.corrupt);
+            Arc::new(Death { worker: Arc::clone(&name), pid, exit, out_of_memory, sentence, corrupt, begun })
+        };
         let mut abandoned = Vec::new();
-        let mut back = Vec::new();
-        for (handed, begun) in worker.strip().into_iter().rev() {
+        for (order, begun) in stripped.into_iter().rev() {
             if begun.is_some() && (worker.sentence.is_some() || !shared.broken) {
-                lost.push((handed.order.task, begun));
+                shared.reserved += 1;
+                let death = death(Some(order.number), begun);
+                aftermath.lost.push((order, death));
             } else if shared.broken {
-                abandoned.push(handed.order.task);
+                abandoned.push(order.task);
             } else {
-                back.push(handed);
+                shared.put_back(order, &self.client, &mut aftermath);
             }
         }
-        aftermath.dropped.extend(self.put_back(&mut shared, back));
-        let death = |begun| {
-            Arc::new(Death {
-                worker: Arc::clone(&worker.name),
-                pid: worker.pid,
-                exit,
-                out_of_memory,
-                sentence: worker.sentence,
-                corrupt: worker.corrupt,
-                begun,
-            })
-        };
         let mut hopeless = false;
         if worker.phase != Phase::Leaving {
             self.died.fetch_add(1, Ordering::Relaxed);
             let shot =
                 worker.sentence.is_none() && matches!(exit, None | Some(Exit::Signal(SIGKILL | SIGTERM)));
-            shared.note_death(worker.done == 0 && lost.is_empty(), if shot { SHOT } else { STILLBORN });
+            shared.note_death(
+                worker.done == 0 && aftermath.lost.is_empty(),
+                if shot { SHOT } else { STILLBORN },
+            );
             hopeless = shared.is_hopeless() && !shared.broken;
         }
         if hopeless {
-            self.client.hopeless(Some(death(None)), "");
+            self.client.hopeless(Some(death(None, None)), "");
             shared.broken = true;
         }
         shared.dispatch(&self.client, &mut aftermath);
@@ -424,9 +358,6 @@ impl<C: Client> Pool<C> {
         }
         // The last words come before the news of the end.
         self.follow(aftermath);
-        for (task, begun) in lost {
-            self.client.lost(task, death(begun));
-        }
         for task in abandoned {
             self.client.abandoned(task);
         }

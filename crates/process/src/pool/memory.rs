@@ -1,7 +1,9 @@
 //! The limit of a worker's memory: looked at again and again while it has something to do.
 
-use super::life::{Event, SIGKILL};
+use super::life::Event;
 use super::order::Sentence;
+use super::sentences::SIGKILL;
+use super::shared::Aftermath;
 use super::worker::Phase;
 use super::{Client, Pool};
 use crate::supervisor;
@@ -67,9 +69,12 @@ impl<C: Client> Pool<C> {
         if worker.phase == Phase::Up {
             worker.phase = Phase::Leaving;
         }
-        let dropped = self.put_back(&mut shared, back);
+        let mut aftermath = Aftermath::default();
+        for order in back {
+            shared.put_back(order, &self.client, &mut aftermath);
+        }
         drop(shared);
-        self.post(Event::Returned(dropped));
+        self.post(Event::Returned(aftermath.dropped));
         self.kill(id, SIGKILL);
     }
 }

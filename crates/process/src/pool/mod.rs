@@ -12,7 +12,7 @@
 //! waits, the pool's collector thread leads. Workers ring only when the leader sleeps. No leader needs the interpreter.
 //!
 //! **Supervising.** One thread of the process ([`supervisor`](crate::supervisor)) starts workers, hears of their deaths and
-//! keeps the deadlines. It decides nothing: a pool does, in `life.rs`.
+//! keeps the deadlines. It decides nothing: a pool does, in `life.rs` and `sentences.rs`.
 //!
 //! **Locking.** One mutex, held while messages are copied and never while the client's code runs, but for the two short
 //! methods that say so.
@@ -22,7 +22,9 @@ mod collect;
 mod life;
 mod memory;
 mod order;
+mod priorities;
 mod reservation;
+mod sentences;
 mod shared;
 mod worker;
 
@@ -36,7 +38,7 @@ use crate::supervisor::Launch;
 use life::Event;
 use raddle_sync::{Moment, Mutex, WaitWord, Wake};
 use raddle_sys::fork;
-use shared::{Aftermath, Shared, Waiting};
+use shared::{Aftermath, Shared};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -109,6 +111,7 @@ pub struct Pool<C: Client> {
     led: AtomicBool,
     collector_started: AtomicBool,
     names: AtomicU64,
+    numbers: AtomicU64,
     died: AtomicU64,
     /// What the supervisor has left to the leader.
     events: Mutex<Vec<Event<C::Task>>>,
@@ -145,6 +148,7 @@ impl<C: Client> Pool<C> {
             led: AtomicBool::new(false),
             collector_started: AtomicBool::new(false),
             names: AtomicU64::new(0),
+            numbers: AtomicU64::new(1),
             died: AtomicU64::new(0),
             events: Mutex::default(),
             has_events: AtomicBool::new(false),
@@ -175,12 +179,17 @@ impl<C: Client> Pool<C> {
         self.epoch == fork::epoch()
     }
 
-    /// Queues a task and returns its number.
+    /// A number for a task, unlike that of any other.
+    pub fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Queues a task.
     ///
     /// # Errors
     ///
     /// See [`Submit`]; the order comes back.
-    pub fn submit(self: &Arc<Self>, order: Order<C::Task>) -> Result<u64, Submit<C::Task>> {
+    pub fn submit(self: &Arc<Self>, order: Order<C::Task>) -> Result<(), Submit<C::Task>> {
         self.admit(order, false)
     }
 
@@ -190,11 +199,11 @@ impl<C: Client> Pool<C> {
     /// # Errors
     ///
     /// [`Submit::Broken`] alone.
-    pub fn resubmit(self: &Arc<Self>, order: Order<C::Task>) -> Result<u64, Submit<C::Task>> {
+    pub fn resubmit(self: &Arc<Self>, order: Order<C::Task>) -> Result<(), Submit<C::Task>> {
         self.admit(order, true)
     }
 
-    fn admit(self: &Arc<Self>, order: Order<C::Task>, again: bool) -> Result<u64, Submit<C::Task>> {
+    fn admit(self: &Arc<Self>, order: Order<C::Task>, again: bool) -> Result<(), Submit<C::Task>> {
         let gone = if order.function.is_some() { self.definitions.take_gone() } else { Vec::new() };
         let mut shared = self.shared.lock();
         if !gone.is_empty() {
@@ -210,15 +219,11 @@ impl<C: Client> Pool<C> {
             shared.space_wanted = true;
             return Err(Submit::Full(order, self.space.load()));
         }
-        shared.numbers += 1;
-        let number = shared.numbers;
-        let priority = order.priority;
-        shared.ready.push(Waiting { number, order }, priority);
         let mut aftermath = Aftermath::default();
-        shared.dispatch(&self.client, &mut aftermath);
+        shared.queue(order, &self.client, &mut aftermath);
         drop(shared);
         self.follow(aftermath);
-        Ok(number)
+        Ok(())
     }
 
     /// Promises a task for later: the pool does not end before the promise is dropped. `None` while draining.
@@ -237,8 +242,23 @@ impl<C: Client> Pool<C> {
         Reservation::new(Arc::clone(self))
     }
 
-    fn end_reservation(self: &Arc<Self>) {
-        self.shared.lock().reserved -= 1;
+    fn end_reservation(self: &Arc<Self>, kept: Option<Order<C::Task>>) {
+        let mut aftermath = Aftermath::default();
+        let mut shared = self.shared.lock();
+        shared.reserved -= 1;
+        let refused = match kept {
+            Some(order) if shared.broken => Some(order.task),
+            Some(order) => {
+                shared.queue(order, &self.client, &mut aftermath);
+                None
+            }
+            None => None,
+        };
+        drop(shared);
+        if let Some(task) = refused {
+            self.client.abandoned(task);
+        }
+        self.follow(aftermath);
         self.end_if_over();
     }
 
@@ -247,12 +267,18 @@ impl<C: Client> Pool<C> {
         self.space.wait(seen, deadline)
     }
 
-    /// Takes back a task that no worker has begun, and drops it. Returns whether it did.
-    pub fn withdraw(&self, number: u64) -> bool {
+    /// Takes back a task that a worker was handed and has not begun, and drops it. Returns whether it did.
+    pub fn withdraw(self: &Arc<Self>, number: u64) -> bool {
+        let mut aftermath = Aftermath::default();
         let mut shared = self.shared.lock();
         let taken = shared.workers.iter_mut().find_map(|(_, worker)| worker.take_back_task(number));
+        let Some(order) = taken else { return false };
+        aftermath.dropped.push(order.task);
+        // Another one may take its place.
+        shared.dispatch(&self.client, &mut aftermath);
         drop(shared);
-        taken.is_some()
+        self.follow(aftermath);
+        true
     }
 
     /// When a worker began the task; None while it has not.

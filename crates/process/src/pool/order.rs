@@ -66,6 +66,8 @@ impl Definitions {
 /// One task, as the client submits it.
 #[derive(Debug)]
 pub struct Order<T> {
+    /// From [`Pool::next_number`](super::Pool::next_number). A task that is tried again keeps it.
+    pub number: u64,
     /// The client's own.
     pub task: T,
     /// [`CALL`](crate::message::CALL) or [`BATCH`](crate::message::BATCH).

@@ -5,37 +5,29 @@
 //! taken back, so a slow task holds nobody up: whoever runs out of work gets what lies in front of others.
 
 use super::Client;
-use super::order::{Order, Reply};
-use super::worker::{Handed, Mail, Phase, Worker};
+use super::order::{Death, Order, Reply};
+use super::worker::{Mail, Phase, Worker};
 use crate::channel::WINDOW;
 use raddle_sync::Moment;
 use raddle_task::ready::ReadyQueue;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long the tasks in a worker's window take at most, more or less.
 const WINDOW_SPAN: Duration = Duration::from_millis(1);
 
-/// A task that waits for a worker.
-pub(super) struct Waiting<T> {
-    pub(super) number: u64,
-    pub(super) order: Order<T>,
-}
-
-impl<T> From<Handed<T>> for Waiting<T> {
-    fn from(Handed { number, order, .. }: Handed<T>) -> Self {
-        Self { number, order }
-    }
-}
-
+#[expect(clippy::struct_excessive_bools, reason = "each by itself")]
 pub(super) struct Shared<C: Client> {
-    pub(super) ready: ReadyQueue<Waiting<C::Task>>,
-    /// Taken back, or never begun by a worker that died: they come first.
-    pub(super) returned: Vec<Waiting<C::Task>>,
+    pub(super) ready: ReadyQueue<Order<C::Task>>,
+    /// Taken back, or never begun by a worker that died: they come before others of their priority. The next one is the last.
+    pub(super) returned: Vec<Order<C::Task>>,
+    /// Priorities are in use.
+    pub(super) ranked: bool,
     pub(super) workers: Vec<(u64, Worker<C::Task>)>,
     pub(super) target: usize,
     pub(super) max_pending: usize,
     max_tasks: u64,
-    pub(super) numbers: u64,
+    /// Promises of tasks, and tasks whose end the client is being told.
     pub(super) reserved: usize,
     pub(super) draining: bool,
     /// No worker is started any more.
@@ -52,29 +44,35 @@ pub(super) struct Shared<C: Client> {
 /// What is to be done once the lock is free.
 pub(super) struct Aftermath<C: Client> {
     pub(super) finished: Vec<(Order<C::Task>, Reply)>,
+    pub(super) lost: Vec<(Order<C::Task>, Arc<Death>)>,
     pub(super) dropped: Vec<C::Task>,
-    pub(super) notes: Vec<(std::sync::Arc<str>, u16, Vec<u8>)>,
+    pub(super) notes: Vec<(Arc<str>, u16, Vec<u8>)>,
     /// An initializer has failed.
     pub(super) broken: bool,
     /// Workers to be started.
     pub(super) starts: usize,
     /// Workers whose channel is corrupt: to be killed.
     pub(super) corrupt: Vec<u64>,
-    pub(super) timed: Vec<(u64, u64, Duration)>,
+    /// Workers whose tasks are to be looked at, and when.
+    pub(super) alarms: Vec<(u64, Moment)>,
     pub(super) space: bool,
+    /// A worker that has nothing to do had no room for a message: nobody will say when it has.
+    pub(super) cramped: bool,
 }
 
 impl<C: Client> Default for Aftermath<C> {
     fn default() -> Self {
         Self {
             finished: Vec::new(),
+            lost: Vec::new(),
             dropped: Vec::new(),
             notes: Vec::new(),
             broken: false,
             starts: 0,
             corrupt: Vec::new(),
-            timed: Vec::new(),
+            alarms: Vec::new(),
             space: false,
+            cramped: false,
         }
     }
 }
@@ -84,11 +82,11 @@ impl<C: Client> Shared<C> {
         Self {
             ready: ReadyQueue::default(),
             returned: Vec::new(),
+            ranked: false,
             workers: Vec::new(),
             target,
             max_pending: max_pending.unwrap_or(usize::MAX),
             max_tasks: max_tasks.unwrap_or(u64::MAX),
-            numbers: 0,
             reserved: 0,
             draining: false,
             broken: false,
@@ -177,19 +175,17 @@ impl<C: Client> Shared<C> {
                 } else {
                     worker.blocked = true;
                 }
-                for handed in worker.take_back_all().collect::<Vec<_>>() {
-                    if client.put_back(&handed.order.task) {
-                        self.returned.push(handed.into());
-                    } else {
-                        aftermath.dropped.push(handed.order.task);
-                    }
+                for order in worker.take_back_all().collect::<Vec<_>>() {
+                    self.put_back(order, client, aftermath);
                 }
             }
             Ok(Some(Mail::Finished(order, reply))) => {
                 self.stillborn = (0, usize::MAX);
                 self.note_duration(reply.begun, reply.ended);
+                self.reserved += 1;
                 aftermath.finished.push((order, reply));
             }
+            Ok(Some(Mail::Late)) => {}
             Ok(Some(Mail::Note(kind, body))) => aftermath.notes.push((worker.name.clone(), kind, body)),
             Err(corrupt) => {
                 if worker.corrupt.is_none() {
@@ -220,34 +216,36 @@ impl<C: Client> Shared<C> {
         self.workers.iter().any(|(_, worker)| worker.is_busy())
     }
 
+    /// Queues a task, and hands out what can be.
+    pub(super) fn queue(&mut self, order: Order<C::Task>, client: &C, aftermath: &mut Aftermath<C>) {
+        let priority = order.priority;
+        self.ranked |= priority != 0;
+        if self.ranked {
+            self.make_way(priority, client, aftermath);
+        }
+        self.ready.push(order, priority);
+        self.dispatch(client, aftermath);
+    }
+
     /// Hands out what is ready to the workers that have the least to do.
     pub(super) fn dispatch(&mut self, client: &C, aftermath: &mut Aftermath<C>) {
         let depth = self.depth();
         let mut nudged = 0u64;
+        // Workers that have no room for a message.
+        let mut full = Vec::new();
         while self.queued() > 0 {
-            let Some(index) = self.least_busy(depth) else { break };
-            let Some(Waiting { number, order }) = self.next_ready() else { break };
+            let Some(index) = self.least_busy(depth, &full) else { break };
+            if self.ranked && self.stand_back(index, client, aftermath) {
+                break;
+            }
+            let Some(order) = self.next_ready() else { break };
             aftermath.space |= std::mem::take(&mut self.space_wanted);
             if !client.begin(&order.task) {
                 aftermath.dropped.push(order.task);
-                continue;
-            }
-            let timeout = order.timeout;
-            let (id, worker) = &mut self.workers[index];
-            match worker.hand_out(number, order) {
-                Ok(()) => {
-                    aftermath.timed.extend(timeout.map(|timeout| (*id, number, timeout)));
-                    nudged |= 1 << index.min(63);
-                }
-                Err(order) => {
-                    // No room in its ring: there is some when it has read on. It replies then.
-                    if client.put_back(&order.task) {
-                        self.returned.push(Waiting { number, order });
-                    } else {
-                        aftermath.dropped.push(order.task);
-                    }
-                    break;
-                }
+            } else if self.hand_to(index, order, client, aftermath) {
+                nudged |= 1 << index.min(63);
+            } else {
+                full.push(index);
             }
         }
         for (index, (_, worker)) in self.workers.iter().enumerate() {
@@ -261,8 +259,48 @@ impl<C: Client> Shared<C> {
         aftermath.starts += self.wanted_starts();
     }
 
-    fn next_ready(&mut self) -> Option<Waiting<C::Task>> {
-        self.returned.pop().or_else(|| self.ready.pop())
+    /// Hands a task to a worker; false when there was no room for it, and it is back in the queue.
+    fn hand_to(
+        &mut self,
+        index: usize,
+        order: Order<C::Task>,
+        client: &C,
+        aftermath: &mut Aftermath<C>,
+    ) -> bool {
+        let (id, worker) = &mut self.workers[index];
+        let timeout = order.timeout;
+        match worker.hand_out(order) {
+            Ok(()) => {
+                aftermath.alarms.extend(
+                    timeout.and_then(|timeout| worker.set_alarm(Moment::now() + timeout)).map(|at| (*id, at)),
+                );
+                true
+            }
+            Err(order) => {
+                // There is room when it has read on, and it replies then, if it has something to reply to.
+                aftermath.cramped |= worker.in_hand() == 0;
+                self.put_back(order, client, aftermath);
+                false
+            }
+        }
+    }
+
+    /// A task that was not begun goes back to where it was in the queue.
+    pub(super) fn put_back(&mut self, order: Order<C::Task>, client: &C, aftermath: &mut Aftermath<C>) {
+        if !client.put_back(&order.task) {
+            return aftermath.dropped.push(order.task);
+        }
+        let rank = |order: &Order<C::Task>| (order.priority, std::cmp::Reverse(order.number));
+        let place = self.returned.partition_point(|other| rank(other) < rank(&order));
+        self.returned.insert(place, order);
+    }
+
+    fn next_ready(&mut self) -> Option<Order<C::Task>> {
+        let Some(returned) = self.returned.last() else { return self.ready.pop() };
+        match self.ready.priorities() {
+            Some((_, highest)) if highest > returned.priority => self.ready.pop(),
+            _ => self.returned.pop(),
+        }
     }
 
     /// Whether as many workers are at work as there are to be. Others may be there that have taken the place of one that was blocked.
@@ -271,7 +309,7 @@ impl<C: Client> Shared<C> {
         self.workers.iter().filter(at_work).count() >= self.target
     }
 
-    fn least_busy(&self, depth: usize) -> Option<usize> {
+    fn least_busy(&self, depth: usize, roomless: &[usize]) -> Option<usize> {
         let full = self.workers.len() > self.target && self.is_full();
         let free = |worker: &Worker<C::Task>| {
             worker.phase == Phase::Up
@@ -279,7 +317,11 @@ impl<C: Client> Shared<C> {
                 && worker.taken() < self.max_tasks
                 && !(full && worker.in_hand() == 0)
         };
-        let up = self.workers.iter().enumerate().filter(|(_, (_, worker))| free(worker));
+        let up = self
+            .workers
+            .iter()
+            .enumerate()
+            .filter(|(index, (_, worker))| free(worker) && !roomless.contains(index));
         let least = up.min_by_key(|(_, (_, worker))| worker.in_hand())?;
         (least.1.1.in_hand() < depth).then_some(least.0)
     }
@@ -287,33 +329,14 @@ impl<C: Client> Shared<C> {
     /// Gives a worker that has nothing to do what lies unbegun in front of another one.
     fn level(&mut self, client: &C, aftermath: &mut Aftermath<C>) {
         loop {
-            if self.workers.len() > self.target && self.is_full() {
-                return;
-            }
-            let up = |(_, worker): &(u64, Worker<C::Task>)| worker.phase == Phase::Up && !worker.blocked;
-            let idle = |each: &(u64, Worker<C::Task>)| {
-                up(each) && each.1.in_hand() == 0 && each.1.taken() < self.max_tasks
-            };
-            let Some(idle) = self.workers.iter().position(idle) else { return };
+            let Some(idle) = self.least_busy(1, &[]) else { return };
             let laden = (0..self.workers.len()).max_by_key(|index| self.workers[*index].1.in_hand());
             let Some(laden) = laden.filter(|laden| self.workers[*laden].1.in_hand() >= 2) else { return };
-            let Some(Handed { number, order, .. }) = self.workers[laden].1.take_back_last() else { return };
-            let timeout = order.timeout;
-            let (id, worker) = &mut self.workers[idle];
-            match worker.hand_out(number, order) {
-                Ok(()) => {
-                    aftermath.timed.extend(timeout.map(|timeout| (*id, number, timeout)));
-                    worker.side.nudge();
-                }
-                Err(order) => {
-                    if client.put_back(&order.task) {
-                        self.returned.push(Waiting { number, order });
-                    } else {
-                        aftermath.dropped.push(order.task);
-                    }
-                    return;
-                }
+            let Some(order) = self.workers[laden].1.take_back_last() else { return };
+            if !self.hand_to(idle, order, client, aftermath) {
+                return;
             }
+            self.workers[idle].1.side.nudge();
         }
     }
 
@@ -350,7 +373,7 @@ impl<C: Client> Shared<C> {
             return 0;
         }
         let blocked = self.workers.iter().filter(|(_, worker)| worker.blocked).count();
-        let work = self.queued() + self.in_hand() - blocked;
+        let work = (self.queued() + self.in_hand()).saturating_sub(blocked);
         work.min(self.target).saturating_sub(alive)
     }
 }

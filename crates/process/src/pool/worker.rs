@@ -23,9 +23,8 @@ pub(super) enum Phase {
 }
 
 /// A task in a worker's hands.
-pub(super) struct Handed<T> {
-    pub(super) number: u64,
-    pub(super) order: Order<T>,
+struct Handed<T> {
+    order: Order<T>,
     /// Under which number its block is lent.
     lease: Option<u16>,
 }
@@ -50,11 +49,16 @@ pub(super) struct Worker<T> {
     /// How many tasks it has begun, as far as replies tell.
     pub(super) done: u64,
     pub(super) sentence: Option<Sentence>,
+    /// The task for which it was sentenced, if that was one.
+    pub(super) condemned: Option<u64>,
+    /// When its tasks will be looked at for one that runs too long.
+    pub(super) alarm: Option<Moment>,
     pub(super) corrupt: Option<&'static str>,
     pub(super) told_to_leave: bool,
 }
 
 /// What came out of a worker's mailbox.
+#[expect(clippy::large_enum_variant, reason = "nearly all that workers say is of this variant")]
 pub(super) enum Mail<T> {
     Ready,
     Broken(Vec<u8>),
@@ -63,6 +67,8 @@ pub(super) enum Mail<T> {
     /// Its task waits for another one, or does so no longer.
     Blocked(bool),
     Finished(Order<T>, Reply),
+    /// A task has ended after its time. It counts as running until its worker is dead.
+    Late,
     Note(u16, Vec<u8>),
 }
 
@@ -82,6 +88,8 @@ impl<T> Worker<T> {
             lent: HashMap::new(),
             done: 0,
             sentence: None,
+            condemned: None,
+            alarm: None,
             corrupt: None,
             told_to_leave: false,
         }
@@ -98,15 +106,16 @@ impl<T> Worker<T> {
     }
 
     /// The tasks in its hands, in the order in which it got them.
-    pub(super) fn handed(&self) -> impl Iterator<Item = (u8, &Handed<T>)> {
-        self.sequence.iter().filter_map(|claim| Some((*claim, self.claims[usize::from(*claim)].as_ref()?)))
+    pub(super) fn handed(&self) -> impl DoubleEndedIterator<Item = (u8, &Order<T>)> {
+        let handed = |claim: &u8| Some((*claim, &self.claims[usize::from(*claim)].as_ref()?.order));
+        self.sequence.iter().filter_map(handed)
     }
 
     /// Hands it a task. The task comes back when there is no room.
-    pub(super) fn hand_out(&mut self, number: u64, order: Order<T>) -> Result<(), Order<T>> {
-        match self.try_hand_out(number, &order) {
+    pub(super) fn hand_out(&mut self, order: Order<T>) -> Result<(), Order<T>> {
+        match self.try_hand_out(&order) {
             Ok((claim, lease)) => {
-                self.claims[usize::from(claim)] = Some(Handed { number, order, lease });
+                self.claims[usize::from(claim)] = Some(Handed { order, lease });
                 self.sequence.push_back(claim);
                 Ok(())
             }
@@ -114,7 +123,7 @@ impl<T> Worker<T> {
         }
     }
 
-    fn try_hand_out(&mut self, number: u64, order: &Order<T>) -> Result<(u8, Option<u16>), NoRoom> {
+    fn try_hand_out(&mut self, order: &Order<T>) -> Result<(u8, Option<u16>), NoRoom> {
         if let Some(function) = &order.function
             && !self.known.contains(&function.number)
         {
@@ -125,7 +134,7 @@ impl<T> Worker<T> {
         }
         let function = order.function.as_ref().map_or(0, |function| function.number);
         self.send(order.parcel.as_ref(), function, &order.body, |side, flags, parts| {
-            side.hand_out(&Message { kind: order.kind, flags, task: number, parts })
+            side.hand_out(&Message { kind: order.kind, flags, task: order.number, parts })
         })
     }
 
@@ -181,29 +190,28 @@ impl<T> Worker<T> {
         self.in_hand() > 0 || self.phase == Phase::Starting
     }
 
-    /// The task that it got last, of those that it has.
-    pub(super) fn last_handed(&self) -> Option<u64> {
-        self.claims[usize::from(*self.sequence.back()?)].as_ref().map(|handed| handed.number)
-    }
-
     /// Takes back what it has not begun, the last first.
-    pub(super) fn take_back_all(&mut self) -> impl Iterator<Item = Handed<T>> {
+    pub(super) fn take_back_all(&mut self) -> impl Iterator<Item = Order<T>> {
         std::iter::from_fn(|| self.take_back_last())
     }
 
     /// Takes back the task that it got last, unless it has begun it.
-    pub(super) fn take_back_last(&mut self) -> Option<Handed<T>> {
+    pub(super) fn take_back_last(&mut self) -> Option<Order<T>> {
         let claim = *self.sequence.back()?;
         self.take_back(claim)
     }
 
     /// Takes back the task of this number, if it is here and has not been begun.
-    pub(super) fn take_back_task(&mut self, number: u64) -> Option<Handed<T>> {
-        let claim = self.handed().find(|(_, handed)| handed.number == number)?.0;
+    pub(super) fn take_back_task(&mut self, number: u64) -> Option<Order<T>> {
+        let claim = self.claim_of(number)?;
         self.take_back(claim)
     }
 
-    fn take_back(&mut self, claim: u8) -> Option<Handed<T>> {
+    fn claim_of(&self, number: u64) -> Option<u8> {
+        self.handed().find(|(_, order)| order.number == number).map(|(claim, _)| claim)
+    }
+
+    fn take_back(&mut self, claim: u8) -> Option<Order<T>> {
         if !self.side.take_back(claim) {
             return None;
         }
@@ -214,13 +222,24 @@ impl<T> Worker<T> {
             self.side.reclaim(lease);
             drop(self.lent.remove(&lease));
         }
-        Some(handed)
+        Some(handed.order)
     }
 
     /// When it began the task of this number; None while it has not, or when the task is not here.
     pub(super) fn begun_at(&self, number: u64) -> Option<Moment> {
-        let claim = self.handed().find(|(_, handed)| handed.number == number)?.0;
-        self.side.begun_at(claim)
+        self.side.begun_at(self.claim_of(number)?)
+    }
+
+    /// The tasks that it has not begun.
+    pub(super) fn unbegun(&self) -> impl Iterator<Item = &Order<T>> {
+        let handed = self.handed().filter(|(claim, _)| self.side.begun_at(*claim).is_none());
+        handed.map(|(_, order)| order)
+    }
+
+    /// The task that it got last, and when it has begun it.
+    pub(super) fn last(&self) -> Option<(&Order<T>, Option<Moment>)> {
+        let (claim, order) = self.handed().next_back()?;
+        Some((order, self.side.begun_at(claim)))
     }
 
     /// The next thing that it said.
@@ -251,8 +270,13 @@ impl<T> Worker<T> {
                 Some(self.gallery.view(block, Box::new(loan))?)
             }
         };
-        let claim = self.handed().find(|(_, handed)| handed.number == header.task).map(|(claim, _)| claim);
-        let claim = claim.ok_or(Corrupt("a reply to no task"))?;
+        let claim = self.claim_of(header.task).ok_or(Corrupt("a reply to no task"))?;
+        if self.condemned == Some(header.task) && self.sentence == Some(Sentence::Timeout) {
+            let timeout = self.claims[usize::from(claim)].as_ref().and_then(|handed| handed.order.timeout);
+            if timeout.is_some_and(|timeout| ended >= begun + timeout) {
+                return Ok(Mail::Late);
+            }
+        }
         self.sequence.retain(|other| *other != claim);
         let handed = self.claims[usize::from(claim)].take().expect("claims in the sequence are taken");
         self.side.settle(claim);
@@ -267,11 +291,11 @@ impl<T> Worker<T> {
     }
 
     /// What was in its hands when it died: begun or not.
-    pub(super) fn strip(&mut self) -> Vec<(Handed<T>, Option<Moment>)> {
+    pub(super) fn strip(&mut self) -> Vec<(Order<T>, Option<Moment>)> {
         let sequence = std::mem::take(&mut self.sequence);
         let stripped = sequence.into_iter().filter_map(|claim| {
             let begun = self.side.begun_at(claim);
-            Some((self.claims[usize::from(claim)].take()?, begun))
+            Some((self.claims[usize::from(claim)].take()?.order, begun))
         });
         stripped.collect()
     }

@@ -219,6 +219,7 @@ impl Batches {
         let packed = self.share.pack(py, &self.context, || self.share.codec.dump_items(&list))?;
         let batch = Batch { batches: Arc::clone(self), first, count: items.len() };
         let order = Order {
+            number: self.share.pool.next_number(),
             task: Task::Batch(batch),
             kind: if self.spread { message::SPREAD_BATCH } else { message::BATCH },
             function: Some(Arc::clone(&self.definition)),
@@ -229,7 +230,7 @@ impl Batches {
             priority: self.priority,
         };
         match self.share.pool.resubmit(order) {
-            Ok(_) => Ok(()),
+            Ok(()) => Ok(()),
             Err(Submit::Broken(_) | Submit::Closed(_) | Submit::Full(..)) => Err(self.share.refusal(py)),
         }
     }
@@ -290,7 +291,7 @@ fn open(
     count: usize,
     mixed: bool,
 ) -> Result<Vec<CallResult>, Py<PyBaseException>> {
-    let opened = sent.open(py)?.into_bound(py);
+    let opened = sent.open(py, None)?.into_bound(py);
     let read = || -> PyResult<Vec<CallResult>> {
         let (results, failures) = if mixed {
             let both = opened.cast::<PyTuple>()?;

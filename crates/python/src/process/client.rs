@@ -1,62 +1,70 @@
-//! What the pool of processes needs to know of Python: futures, and how they end.
+//! What the pool of processes needs to know of Python: futures, how they end, and which tasks are tried again.
+//!
+//! Nothing here needs the interpreter but what says so: tasks end while somebody else has it. Those who wait for a future's outcome
+//! open it themselves; whoever has to be told otherwise is told on an [errand](super::errands).
 
-use crate::ffi::CallResult;
+use crate::attempts::{Attempts, Verdict};
+use crate::counters::Counters;
 use crate::future::{Future, Told};
 use crate::process::batches::{Batch, BatchReply, Batches};
 use crate::process::codec::Codec;
-use crate::process::deaths;
+use crate::process::errands::Errands;
+use crate::process::letters::{Abandoned, Break, Letter, Lost};
 use crate::sent::Sent;
-use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError};
+use crate::shelf::{Shelf, Shelved, settle_in_turn};
+use pyo3::exceptions::{PyBaseException, PyKeyboardInterrupt, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use raddle_process::Client;
-use raddle_process::arena::View;
-use raddle_process::pool::{Death, Reply};
+use raddle_process::pool::{Death, Order, Pool, Reply, Reservation, Sentence};
 use raddle_sync::{Moment, Mutex};
+use raddle_task::deferred::{Deferred, Ticket};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-/// How many futures that have ended are kept until somebody comes by who has the interpreter.
+/// How many calls that have ended are kept until somebody comes by who has the interpreter.
 const MOST_ENDED: usize = 1024;
 
 /// The kind of a note that is the pool's own: something that people should know.
 const COMPLAINT: u16 = 0;
 
-/// How many tasks ended in which way. Relaxed: for people to read.
-#[derive(Default)]
-pub(crate) struct Counters {
-    pub(crate) completed: AtomicU64,
-    pub(crate) failed: AtomicU64,
-    pub(crate) cancelled: AtomicU64,
-    pub(crate) timed_out: AtomicU64,
-    pub(crate) retried: AtomicU64,
-}
-
-/// Why a pool takes no further tasks.
-pub(crate) enum Break {
-    /// The pickled error of an initializer.
-    Initializer(Vec<u8>),
-    Death(Arc<Death>),
-    /// No worker could be started.
-    NoWorker(String),
+/// A call with a future.
+pub(crate) struct Call {
+    pub(crate) future: Py<Future>,
+    /// Of a task that may be tried again. What it needs for that stands in its order: workers see copies of the arguments.
+    pub(crate) attempts: Option<Box<Attempts>>,
 }
 
 /// What a worker is handed.
 pub(crate) enum Task {
-    /// A call with a future.
-    Call(Py<Future>),
+    Call(Call),
     /// Items of a map.
     Batch(Batch),
+}
+
+impl Task {
+    /// Whether there may be another attempt after this one.
+    fn may_be_tried_again(&self) -> bool {
+        match self {
+            Self::Call(call) => call.attempts.as_ref().is_some_and(|attempts| attempts.are_left()),
+            Self::Batch(_) => false,
+        }
+    }
 }
 
 /// The parent's side of a pool, as far as it is Python's.
 pub(crate) struct PythonClient {
     pub(crate) codec: Arc<Codec>,
     pub(crate) counters: Counters,
-    /// Futures that have ended: a reference can be dropped with the interpreter only.
-    ended: Mutex<Vec<Py<Future>>>,
+    pub(crate) errands: Errands,
+    /// Tasks that wait for a dependency or for their next attempt.
+    pub(crate) deferred: Deferred<(Order<Task>, Reservation<PythonClient>)>,
+    /// Nothing is tried again any more.
+    pub(crate) cancelling: AtomicBool,
+    /// Calls that have ended: a reference can be dropped with the interpreter only.
+    ended: Mutex<Vec<Call>>,
     ended_count: AtomicUsize,
     pub(crate) broken: OnceLock<Break>,
     /// The maps that have items nobody has sent yet.
@@ -72,6 +80,9 @@ impl PythonClient {
         Self {
             codec,
             counters: Counters::default(),
+            errands: Errands::default(),
+            deferred: Deferred::default(),
+            cancelling: AtomicBool::new(false),
             ended: Mutex::default(),
             ended_count: AtomicUsize::new(0),
             broken: OnceLock::new(),
@@ -92,28 +103,29 @@ impl PythonClient {
     }
 
     /// Ends a future, telling whoever has to be told.
-    fn arrive(&self, future: Py<Future>, sent: Arc<dyn Sent>, begun: Moment, ended: Moment) {
+    fn arrive(&self, call: Call, sent: Arc<dyn Sent>, begun: Moment, ended: Moment) {
         let failed = sent.failed();
-        let told = future.get().arrive(sent, begun, ended);
-        self.let_go(future, told, failed);
+        match call.future.get().arrive(sent, begun, ended) {
+            Some(told) => self.tell(call, told, failed),
+            None => self.let_go(call),
+        }
     }
 
-    fn let_go(&self, future: Py<Future>, told: Option<Told>, failed: bool) {
+    fn tell(&self, call: Call, told: Told, failed: bool) {
+        self.errands.run(move |py| {
+            Future::tell(call.future.bind(py), told, failed);
+            drop(call);
+        });
+    }
+
+    fn let_go(&self, call: Call) {
         let mut ended = self.ended.lock();
-        ended.push(future);
-        let count = ended.len();
-        let future = if told.is_some() || count > MOST_ENDED { ended.pop() } else { None };
+        ended.push(call);
+        let stale = if ended.len() > MOST_ENDED { std::mem::take(&mut *ended) } else { Vec::new() };
+        self.ended_count.store(ended.len(), Ordering::Relaxed);
         drop(ended);
-        self.ended_count.store(count, Ordering::Relaxed);
-        if let Some(future) = future {
-            // Gone is the interpreter, and with it everybody who could be told.
-            Python::try_attach(|py| {
-                if let Some(told) = told {
-                    Future::tell(future.bind(py), told, failed);
-                }
-                drop(future);
-                self.sweep(py);
-            });
+        if !stale.is_empty() {
+            self.errands.run(move |_| drop(stale));
         }
     }
 
@@ -127,7 +139,7 @@ impl PythonClient {
     }
 
     /// What of maps has not been sent never will be.
-    pub(crate) fn withdraw_maps(&self) {
+    fn withdraw_maps(&self) {
         let maps: Vec<_> = self.maps.lock().iter().filter_map(Weak::upgrade).collect();
         for map in maps {
             map.withdraw();
@@ -135,14 +147,14 @@ impl PythonClient {
     }
 
     /// Ends a task that has failed in a way that nothing was sent of.
-    fn fail(&self, task: Task, sent: Arc<dyn Sent>, begun: Moment) {
+    fn fail(&self, task: Task, sent: Arc<dyn Sent>, begun: Moment, ended: Moment) {
         match task {
-            Task::Call(future) => {
-                self.counters.failed.fetch_add(1, Ordering::Relaxed);
-                self.arrive(future, sent, begun, Moment::now());
+            Task::Call(call) => {
+                self.counters.count(1, true);
+                self.arrive(call, sent, begun, ended);
             }
             Task::Batch(batch) => {
-                self.counters.failed.fetch_add(batch.count() as u64, Ordering::Relaxed);
+                self.counters.count(batch.count() as u64, true);
                 batch.lost(sent);
             }
         }
@@ -165,46 +177,58 @@ impl Client for PythonClient {
 
     fn begin(&self, task: &Task) -> bool {
         match task {
-            Task::Call(future) => future.get().hand_out(),
+            Task::Call(call) => call.future.get().hand_out(),
             Task::Batch(batch) => batch.is_wanted(),
         }
     }
 
     fn put_back(&self, task: &Task) -> bool {
         match task {
-            Task::Call(future) => future.get().requeue(),
+            Task::Call(call) => call.future.get().requeue(),
             Task::Batch(batch) => batch.is_wanted(),
         }
     }
 
-    fn finished(&self, task: Task, reply: Reply) {
-        let counter = if reply.failed { &self.counters.failed } else { &self.counters.completed };
+    fn finished(&self, pool: &Arc<Pool<Self>>, order: Order<Task>, reply: Reply) {
+        let (failed, begun, ended) = (reply.failed, reply.begun, reply.ended);
         let batch_reply = BatchReply::from(&reply);
-        let Reply { failed, body, start, parcel, worker, begun, ended, .. } = reply;
-        let codec = Arc::clone(&self.codec);
-        let letter = Letter { failed, body, start, parcel: parcel.map(Arc::new), worker, codec };
+        let letter = Arc::new(Letter::new(reply, &self.codec));
+        if failed && order.task.may_be_tried_again() {
+            return Attempt { order, sent: letter, begun, ended }.reconsider(pool);
+        }
+        // Its arguments go before anybody is told: who waits for it may need their place.
+        let Order { task, .. } = order;
         match task {
-            Task::Call(future) => {
-                counter.fetch_add(1, Ordering::Relaxed);
-                self.arrive(future, Arc::new(letter), begun, ended);
+            Task::Call(call) => {
+                self.counters.count(1, failed);
+                self.arrive(call, letter, begun, ended);
             }
             Task::Batch(batch) => {
-                counter.fetch_add(batch.count() as u64, Ordering::Relaxed);
-                batch.finished(Arc::new(letter), &batch_reply);
+                self.counters.count(batch.count() as u64, failed);
+                batch.finished(letter, &batch_reply);
             }
         }
     }
 
-    fn lost(&self, task: Task, death: Arc<Death>) {
-        let begun = death.begun.unwrap_or_else(Moment::now);
-        self.fail(task, Arc::new(Lost { death }), begun);
+    fn lost(&self, pool: &Arc<Pool<Self>>, order: Order<Task>, death: Arc<Death>) {
+        let ended = Moment::now();
+        let begun = death.begun.unwrap_or(ended);
+        if death.sentence == Some(Sentence::Timeout) {
+            self.counters.timed_out.fetch_add(1, Ordering::Relaxed);
+        }
+        let lost = Arc::new(Lost { death, timeout: order.timeout });
+        if order.task.may_be_tried_again() {
+            return Attempt { order, sent: lost, begun, ended }.reconsider(pool);
+        }
+        let Order { task, .. } = order;
+        self.fail(task, lost, begun, ended);
     }
 
     fn dropped(&self, task: Task) {
         match task {
-            Task::Call(future) => {
+            Task::Call(call) => {
                 self.counters.cancelled.fetch_add(1, Ordering::Relaxed);
-                self.let_go(future, None, false);
+                self.let_go(call);
             }
             Task::Batch(batch) => batch.cancelled(),
         }
@@ -225,22 +249,24 @@ impl Client for PythonClient {
     }
 
     fn broken(&self, error: Vec<u8>) {
-        let _ = self.broken.set(Break::Initializer(error));
+        let _ = self.broken.set(Break::Initializer(error.into()));
     }
 
     fn hopeless(&self, death: Option<Arc<Death>>, why: &str) {
-        let _ = self.broken.set(death.map_or_else(|| Break::NoWorker(why.to_owned()), Break::Death));
+        let _ = self.broken.set(death.map_or_else(|| Break::NoWorker(why.into()), Break::Death));
     }
 
     fn abandoned(&self, task: Task) {
-        let why =
-            self.broken.get_or_init(|| Break::NoWorker("no worker process could be started".to_owned()));
-        let cause = match why {
-            Break::Initializer(error) => Cause::Initializer(error.clone(), Arc::clone(&self.codec)),
-            Break::Death(death) => Cause::Death(Arc::clone(death)),
-            Break::NoWorker(complaint) => Cause::NoWorker(complaint.clone()),
-        };
-        self.fail(task, Arc::new(Abandoned(cause)), Moment::now());
+        let why = self.broken.get_or_init(|| Break::NoWorker("no worker process could be started".into()));
+        let abandoned = Abandoned { why: why.clone(), codec: Arc::clone(&self.codec) };
+        let now = Moment::now();
+        self.fail(task, Arc::new(abandoned), now, now);
+    }
+
+    fn deserted(&self) {
+        for (order, _promise) in self.deferred.drain() {
+            self.abandoned(order.task);
+        }
     }
 
     fn complain(&self, what: &str) {
@@ -248,94 +274,100 @@ impl Client for PythonClient {
     }
 }
 
-/// An outcome as a worker has sent it.
-struct Letter {
-    failed: bool,
-    body: Vec<u8>,
-    start: usize,
-    parcel: Option<Arc<View>>,
-    worker: Arc<str>,
-    codec: Arc<Codec>,
+/// An attempt that has failed, after which there may be another one.
+struct Attempt {
+    order: Order<Task>,
+    sent: Arc<dyn Sent>,
+    begun: Moment,
+    ended: Moment,
 }
 
-impl Sent for Letter {
-    fn failed(&self) -> bool {
-        self.failed
+impl Attempt {
+    /// Has it decided, which needs the interpreter, whether the task is tried again.
+    fn reconsider(self, pool: &Arc<Pool<PythonClient>>) {
+        let promise = pool.reserve_again();
+        let kept = Arc::clone(pool);
+        pool.client().errands.run(move |py| self.conclude(py, &kept, promise));
     }
 
-    fn worker(&self) -> &str {
-        &self.worker
-    }
-
-    fn open(&self, py: Python<'_>) -> CallResult {
-        let (data, parcel) = (&self.body[self.start..], self.parcel.as_ref());
-        if self.failed {
-            return Err(self.codec.load_error(py, data, parcel));
-        }
-        let opened = self.codec.load(py, data, parcel);
-        opened.map(Bound::unbind).map_err(|error| error.into_value(py))
-    }
-}
-
-/// The outcome of a task whose worker died.
-struct Lost {
-    death: Arc<Death>,
-}
-
-impl Sent for Lost {
-    fn failed(&self) -> bool {
-        true
-    }
-
-    fn worker(&self) -> &str {
-        &self.death.worker
-    }
-
-    fn open(&self, py: Python<'_>) -> CallResult {
-        Err(deaths::error_of(py, &self.death).into_value(py))
-    }
-}
-
-enum Cause {
-    Initializer(Vec<u8>, Arc<Codec>),
-    Death(Arc<Death>),
-    NoWorker(String),
-}
-
-/// The outcome of a task that a broken pool will not run.
-struct Abandoned(Cause);
-
-impl Sent for Abandoned {
-    fn failed(&self) -> bool {
-        true
-    }
-
-    fn worker(&self) -> &'static str {
-        ""
-    }
-
-    fn open(&self, py: Python<'_>) -> CallResult {
-        Err(self.0.error(py).into_value(py))
+    fn conclude(self, py: Python<'_>, pool: &Arc<Pool<PythonClient>>, promise: Reservation<PythonClient>) {
+        let Self { order, sent, begun, ended } = self;
+        let Task::Call(Call { future, attempts: Some(attempts) }) = &order.task else { return };
+        let future = future.bind(py).clone();
+        let client = pool.client();
+        let is_ending = || client.cancelling.load(Ordering::SeqCst) || client.broken.get().is_some();
+        let outcome = Future::look_into(&future, &*sent, begun, ended);
+        let verdict = attempts.judge(py, outcome, is_ending() || future.get().is_unwanted());
+        let outcome = match verdict {
+            // Somebody else has ended it.
+            Verdict::Again(..) if !future.get().requeue() => return,
+            Verdict::Again(_, failure) if future.get().is_unwanted() => Err(failure),
+            Verdict::End(outcome) => outcome,
+            Verdict::Again(pause, _) => {
+                client.counters.retried.fetch_add(1, Ordering::Relaxed);
+                if pause.is_zero() {
+                    promise.submit(order);
+                } else {
+                    let ticket = client.deferred.put((order, promise));
+                    Shelved::new(&future, pool, ticket).release_after(pause);
+                }
+                if is_ending() {
+                    // Whoever has cancelled everything else may have been there before.
+                    Future::try_cancel(&future);
+                }
+                return;
+            }
+        };
+        client.counters.count(1, outcome.is_err());
+        drop(order);
+        let _ = Future::settle(&future, outcome);
+        drop(promise);
     }
 }
 
-impl Cause {
-    fn error(&self, py: Python<'_>) -> PyErr {
-        match self {
-            Self::Initializer(error, codec) => deaths::initializer_failed(py, codec, error),
-            Self::Death(death) => deaths::hopeless(py, death),
-            Self::NoWorker(complaint) => deaths::broken(py, complaint),
+/// Tasks of the pool that wait for a dependency or for their next attempt.
+impl Shelf for Pool<PythonClient> {
+    fn is_ours(&self) -> bool {
+        Self::is_ours(self)
+    }
+
+    fn release(&self, ticket: Ticket) {
+        if let Some((order, promise)) = self.client().deferred.take(ticket) {
+            promise.submit(order);
         }
     }
-}
 
-impl Break {
-    /// What a submission raises.
-    pub(crate) fn error(&self, py: Python<'_>, codec: &Arc<Codec>) -> PyErr {
-        match self {
-            Self::Initializer(error) => deaths::initializer_failed(py, codec, error),
-            Self::Death(death) => deaths::hopeless(py, death),
-            Self::NoWorker(complaint) => deaths::broken(py, complaint),
+    fn take_down(&self, _py: Python<'_>, ticket: Ticket) {
+        if self.client().deferred.take(ticket).is_some() {
+            self.client().counters.cancelled.fetch_add(1, Ordering::Relaxed);
         }
     }
+
+    fn fail(&self, py: Python<'_>, ticket: Ticket, failure: Py<PyBaseException>) {
+        if let Some((order, promise)) = self.client().deferred.take(ticket)
+            && let Order { task: Task::Call(call), .. } = order
+        {
+            self.client().counters.count(1, true);
+            let future = call.future.clone_ref(py);
+            settle_in_turn(py, future, failure, Box::new((call, promise)));
+        }
+    }
+}
+
+/// Cancels whatever has not begun. Nothing is tried again any more.
+pub(crate) fn cancel_all(py: Python<'_>, pool: &Arc<Pool<PythonClient>>) {
+    let client = pool.client();
+    client.cancelling.store(true, Ordering::SeqCst);
+    let deferred = client.deferred.drain().into_iter().map(|(order, promise)| (order.task, Some(promise)));
+    for (task, _promise) in pool.clear().into_iter().map(|task| (task, None)).chain(deferred) {
+        match task {
+            Task::Call(call) => {
+                if Future::try_cancel(call.future.bind(py)) {
+                    client.counters.cancelled.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            Task::Batch(batch) => batch.cancelled(),
+        }
+    }
+    client.withdraw_maps();
 }

@@ -1,7 +1,7 @@
 //! The exceptions that tell of a worker's death.
 
 use crate::ffi;
-use crate::interpreter::{error, names};
+use crate::interpreter::error;
 use crate::process::codec::Codec;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -29,14 +29,12 @@ pub(crate) fn bind_processes(py: Python<'_>, broken_process_pool: Py<PyType>, wo
 
 /// How a task ends whose worker died.
 pub(crate) fn error_of(py: Python<'_>, death: &Death) -> PyErr {
-    match death.sentence {
-        Some(Sentence::Timeout) => error(
-            py,
-            &names(py).task_timeout,
-            "the task ran longer than its timeout, and its worker process was killed",
-        ),
-        _ => died(py, death, &describe(death)),
-    }
+    died(py, death, &describe(death))
+}
+
+/// The process that has died.
+pub(crate) fn who(death: &Death) -> String {
+    format!("the worker process {} (pid {})", death.worker, death.pid)
 }
 
 /// The pool's workers die before they are ready.
@@ -76,7 +74,6 @@ fn died(py: Python<'_>, death: &Death, message: &str) -> PyErr {
 }
 
 fn describe(death: &Death) -> String {
-    let Death { worker, pid, .. } = death;
     let how = match (death.sentence, death.corrupt, death.exit) {
         (Some(Sentence::Terminated), ..) => "was killed because its task was terminated".to_owned(),
         (Some(Sentence::Shutdown), ..) => "was killed because its executor was".to_owned(),
@@ -94,5 +91,5 @@ fn describe(death: &Death) -> String {
         Some(true) => ": the system ran out of memory",
         _ => "",
     };
-    format!("the worker process {worker} (pid {pid}) {how}{memory}")
+    format!("{} {how}{memory}", who(death))
 }

@@ -1,17 +1,20 @@
 //! `ProcessPool`, the native half of `raddle.futures.ProcessPoolExecutor`.
 
+use crate::attempts::Attempts;
 use crate::context::copy_of_current;
 use crate::ending::gate_is_closed;
 use crate::ffi;
 use crate::future::Future;
 use crate::interpreter::{self, error, names};
 use crate::mapping::{Executor, MapIterator, MapOptions};
-use crate::process::client::{PythonClient, Task};
+use crate::options::TaskOptions;
+use crate::process::client::{Call, PythonClient, Task, cancel_all};
 use crate::process::codec::{Codec, Pickled};
 use crate::process::functions::Functions;
 use crate::process::share::referring;
 use crate::process::spec::LaunchSpec;
 use crate::sent::{Home, Place};
+use crate::shelf::Shelved;
 use pyo3::exceptions::{PyException, PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyTuple};
@@ -238,7 +241,7 @@ impl ProcessPool {
     }
 
     /// Queues an order, waiting for room where the queue is bounded.
-    fn enqueue(&self, py: Python<'_>, mut order: Order<Task>) -> PyResult<u64> {
+    fn enqueue(&self, py: Python<'_>, mut order: Order<Task>) -> PyResult<()> {
         let native = self.native()?;
         let share = native.current()?;
         if gate_is_closed() {
@@ -246,7 +249,7 @@ impl ProcessPool {
         }
         loop {
             match share.pool.submit(order) {
-                Ok(number) => return Ok(number),
+                Ok(()) => return Ok(()),
                 Err(Submit::Closed(_) | Submit::Broken(_)) => return Err(share.refusal(py)),
                 Err(Submit::Full(..)) if native.raises_when_full => {
                     let limit = native.settings.max_pending.unwrap_or_default();
@@ -283,21 +286,24 @@ impl ProcessPool {
         Ok((definition, packed))
     }
 
-    /// Makes a future for a call and queues it. What can't be sent ends the future, as in the stdlib.
+    /// Makes a future for a call and queues it, or puts it on the shelf. What can't be sent ends the future, as in the stdlib.
     fn send<'py>(
         &self,
-        label: Option<Bound<'py, PyAny>>,
         function: &Bound<'py, PyAny>,
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
-        timeout: Option<Duration>,
-        priority: i32,
+        options: Option<&Bound<'py, TaskOptions>>,
     ) -> PyResult<Bound<'py, Future>> {
         let py = function.py();
         let share = self.native()?.current()?;
         share.pool.client().sweep(py);
         share.check_open(py)?;
-        let label = label.or_else(|| ffi::code_of(function)).or_else(|| crate::executor::name_of(function));
+        let settings = options.map(Bound::get);
+        let name = settings.and_then(|settings| settings.name.as_ref());
+        let label = name
+            .map(|name| name.bind(py).as_any().clone())
+            .or_else(|| ffi::code_of(function))
+            .or_else(|| crate::executor::name_of(function));
         let future = Future::for_task(py, label.as_ref())?;
         let (definition, packed) = match Self::pack(share, function, args, kwargs) {
             Ok(packed) => packed,
@@ -307,18 +313,29 @@ impl ProcessPool {
             }
             Err(error) => return Err(error),
         };
+        let number = share.pool.next_number();
+        future.get().set_home(Home { place: Arc::clone(&share.place), number });
+        let tried_again = options.filter(|options| options.get().retries > 0);
+        let attempts = tried_again.map(|options| Box::new(Attempts::new(options.clone().unbind())));
         let order = Order {
-            task: Task::Call(future.clone().unbind()),
+            number,
+            task: Task::Call(Call { future: future.clone().unbind(), attempts }),
             kind: message::CALL,
             function: definition,
             body: packed.body,
             parcel: packed.parcel,
             kept: packed.kept,
-            timeout,
-            priority,
+            timeout: settings.and_then(|settings| settings.timeout),
+            priority: settings.map_or(0, |settings| settings.priority),
         };
-        let number = self.enqueue(py, order)?;
-        future.get().set_home(Home { place: Arc::clone(&share.place), number });
+        let after = settings.map(|settings| settings.after.bind(py)).filter(|after| !after.is_empty());
+        let Some(after) = after else {
+            self.enqueue(py, order)?;
+            return Ok(future);
+        };
+        let promise = share.pool.reserve().ok_or_else(|| share.refusal(py))?;
+        let ticket = share.pool.client().deferred.put((order, promise));
+        Shelved::new(&future, &share.pool, ticket).release_after_all(after)?;
         Ok(future)
     }
 }
@@ -399,7 +416,19 @@ impl ProcessPool {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, Future>> {
-        self.send(None, r#fn, args, kwargs, None, 0)
+        self.send(r#fn, args, kwargs, None)
+    }
+
+    /// Schedules `fn(*args, **kwargs)` with options.
+    fn _submit_with<'py>(
+        &self,
+        options: &Bound<'py, TaskOptions>,
+        r#fn: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: &Bound<'py, PyDict>,
+    ) -> PyResult<Bound<'py, Future>> {
+        let kwargs = Some(kwargs).filter(|kwargs| !kwargs.is_empty());
+        self.send(r#fn, args, kwargs, Some(options))
     }
 
     /// Starts a map over `items`; as `ThreadPool._map`.
@@ -459,8 +488,12 @@ impl ProcessPool {
     fn _wait_ended(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let share = self.native()?.current()?;
         let deadline = interpreter::deadline(timeout)?;
-        let ended = interpreter::sleep(py, deadline, |until| share.pool.wait_ended(until));
-        share.pool.client().sweep(py);
+        let client = share.pool.client();
+        let ended = interpreter::sleep(py, deadline, |until| match share.pool.wait_ended(until) {
+            Wake::Woken => client.errands.wait_quiet(until),
+            other => other,
+        });
+        client.sweep(py);
         ended
     }
 
@@ -505,35 +538,15 @@ impl ProcessPool {
             ("idle", stats.workers - stats.busy),
             ("blocked", 0),
             ("queued", stats.queued + stats.handed.saturating_sub(stats.busy)),
-            ("deferred", 0),
+            ("deferred", pool.client().deferred.len()),
         ] {
             figures.set_item(name, figure)?;
         }
-        for (name, counter) in [
-            ("completed", &counters.completed),
-            ("failed", &counters.failed),
-            ("cancelled", &counters.cancelled),
-            ("timed_out", &counters.timed_out),
-            ("retried", &counters.retried),
-        ] {
-            figures.set_item(name, counter.load(Ordering::Relaxed))?;
+        for (name, figure) in counters.figures() {
+            figures.set_item(name, figure)?;
         }
         Ok(figures)
     }
-}
-
-/// Cancels whatever has not begun.
-pub(crate) fn cancel_all(py: Python<'_>, pool: &Arc<Pool<PythonClient>>) {
-    for task in pool.clear() {
-        match task {
-            Task::Call(future) => {
-                Future::try_cancel(future.bind(py));
-                pool.client().counters.cancelled.fetch_add(1, Ordering::Relaxed);
-            }
-            Task::Batch(batch) => batch.cancelled(),
-        }
-    }
-    pool.client().withdraw_maps();
 }
 
 impl Drop for ProcessPool {
