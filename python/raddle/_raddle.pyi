@@ -97,8 +97,8 @@ class Future(Generic[_T]):
     def terminate(self) -> bool:
         """Cancels the task if it has not begun, or kills the worker process that runs it. Returns whether it does.
 
-        Another worker takes the place of one that is killed, and the task fails with `WorkerDied`. A task that a thread
-        runs can't be ended.
+        Another worker takes the place of one that is killed, and the task fails with `WorkerDied`, whatever its
+        `retries`. A task that a thread runs can't be ended.
         """
     def cancelled(self) -> bool:
         """Whether the task was cancelled."""
@@ -336,6 +336,9 @@ class ProcessPool:
         kill_grace: float,
         note: Callable[[str, int, bytes], object],
     ) -> None: ...
+    def _submit_with(
+        self, options: TaskOptions, fn: Callable[..., _T], args: tuple[object, ...], kwargs: dict[str, object]
+    ) -> TaskFuture[_T]: ...
     def _map(
         self,
         fn: Callable[..., _T],

@@ -468,8 +468,8 @@ impl Future {
 
     /// Cancels the task if it has not begun, or kills the worker process that runs it. Returns whether it does.
     ///
-    /// Another worker takes the place of one that is killed, and the task fails with `WorkerDied`. A task that a thread
-    /// runs can't be ended.
+    /// Another worker takes the place of one that is killed, and the task fails with `WorkerDied`, whatever its
+    /// `retries`. A task that a thread runs can't be ended.
     fn terminate(slf: &Bound<'_, Self>) -> bool {
         Self::abandon(slf)
     }

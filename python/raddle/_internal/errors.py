@@ -22,8 +22,8 @@ else:
 class TaskTimeout(_Timeout):
     """A task ran longer than the `timeout` of its options.
 
-    The future fails with it at the deadline. It is also raised inside the task, at the next bytecode that its thread
-    runs.
+    In a thread, the future fails with it at the deadline, and it is also raised inside the task, at the next bytecode
+    that the thread runs. In a worker process, the future fails with it as soon as the process has been killed.
 
         >>> import raddle, time
         >>> with raddle.ThreadPoolExecutor() as pool:

@@ -1,4 +1,4 @@
-"""`ThreadPoolExecutor.options`: a view of an executor whose tasks have a timeout, retries, a priority and more."""
+"""An executor's `options`: a view of it whose tasks have a timeout, retries, a priority and more."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from raddle._internal.mapping import MapArguments, MapResults, start_map
 
 if TYPE_CHECKING:
     from raddle._internal.executor import ThreadPoolExecutor
+    from raddle._internal.processes.executor import ProcessPoolExecutor
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class TaskView:
-    """An executor seen through options; made by `ThreadPoolExecutor.options`.
+    """An executor seen through options; made by `options` of `ThreadPoolExecutor` and `ProcessPoolExecutor`.
 
     Safe across threads, and of use in a forked child as the executor is.
 
@@ -34,7 +35,12 @@ class TaskView:
     """
 
     def __init__(
-        self, executor: ThreadPoolExecutor, native: _raddle.TaskOptions, *, plain: bool, priority: int
+        self,
+        executor: ThreadPoolExecutor | ProcessPoolExecutor,
+        native: _raddle.TaskOptions,
+        *,
+        plain: bool,
+        priority: int,
     ) -> None:
         """Look at `executor` through `native` options; `plain` ones change nothing but the priority."""
         self._executor = executor
@@ -50,7 +56,7 @@ class TaskView:
 
         Raises:
             RuntimeError: the executor is shut down.
-            BrokenThreadPool: an initializer failed.
+            BrokenExecutor: an initializer failed, or no worker can be started.
             ExecutorFull: `max_pending` tasks wait, and the executor raises when it is full.
         """
         return self._executor._submit_with(self._native, fn, args, kwargs)
@@ -92,14 +98,14 @@ class TaskView:
         progress: bool = False,
         return_exceptions: bool = False,
     ) -> MapResults[Any]:
-        """Like `ThreadPoolExecutor.map`, each item being a task with the view's options.
+        """Like the executor's `map`, each item being a task with the view's options.
 
         With `timeout`, `retries`, `name` or `after`, each item is a task of its own, and `chunksize` means nothing.
 
         Raises:
             ExecutorFull: from the iterator, when the executor raises where it is full, others fill it, and no item of
                 this map is left to wait for; the next call tries again.
-            Exception: as `ThreadPoolExecutor.map`.
+            Exception: as the executor's `map`.
         """
         arguments = MapArguments(
             fn, iterables, timeout, chunksize, buffersize, ordered, progress, return_exceptions
@@ -112,7 +118,7 @@ class TaskView:
 
 
 def make_view(
-    executor: ThreadPoolExecutor,
+    executor: ThreadPoolExecutor | ProcessPoolExecutor,
     *,
     timeout: float | None,
     retries: object,
@@ -122,7 +128,7 @@ def make_view(
     name: object,
     after: Iterable[StdlibFuture[Any]],
 ) -> TaskView:
-    """Check the options of `ThreadPoolExecutor.options`, which documents them, and make the view."""
+    """Check the options, which the `options` of both executors document, and make the view."""
     if timeout is not None:
         timeout = _seconds("timeout", timeout)
         if not timeout > 0:

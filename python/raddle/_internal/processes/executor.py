@@ -9,6 +9,7 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future as StdlibFuture
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
@@ -17,6 +18,7 @@ from raddle._internal import ending  # noqa: F401  (sees to the end of the inter
 from raddle._internal.counts import check_count
 from raddle._internal.future import Future
 from raddle._internal.mapping import MapArguments, MapResults, start_map
+from raddle._internal.options import TaskView, make_view
 from raddle._internal.processes import (
     bound,  # noqa: F401  (hands the native half its classes)
     notes,
@@ -155,6 +157,69 @@ class ProcessPoolExecutor(_raddle.ProcessPool, concurrent.futures.ProcessPoolExe
         from raddle._internal.processes import handles
 
         return handles.reduce(self)
+
+    def options(
+        self,
+        *,
+        timeout: float | None = None,
+        retries: int = 0,
+        retry_on: type[BaseException] | Iterable[type[BaseException]] = (Exception,),
+        backoff: float | Callable[[int], float] | None = None,
+        priority: int = 0,
+        name: str | None = None,
+        after: Iterable[StdlibFuture[Any]] = (),
+    ) -> TaskView:
+        """Look at the executor through options that hold for every task submitted through the view.
+
+        Args:
+            timeout: seconds from the start of an attempt until it is ended whatever it does: its worker process gets
+                SIGTERM, and SIGKILL `kill_grace` seconds later if it is still there. Then the future fails with
+                `TaskTimeout`; another worker takes the place of the one that was killed.
+            retries: how often a task that raised, or whose worker died, is tried again. Each attempt gets the arguments
+                as they were when it was submitted, and a copy of its own of large ones.
+            retry_on: exception classes that are worth another attempt. The death of a worker is one where `WorkerDied`
+                or a class from which it descends is among them, as `Exception` is; but not when somebody has wanted it,
+                through `Future.terminate` or by ending the executor. A timeout is worth one where `TaskTimeout`,
+                `TimeoutError`, `Exception` or `BaseException` is among them; `OSError`, from which it descends, does
+                not mean it.
+            backoff: seconds of the first pause before a retry: doubled for each further one, an hour at most, and
+                drawn evenly between zero and that (full jitter); or a callable from the number of the retry, from 1,
+                to seconds, called in this process. What that raises ends the task.
+            priority: tasks of a higher one start first; equals in the order of submission.
+            name: for `Future.name`; None for that of the callable.
+            after: futures, Raddle's or the stdlib's, that must be done first. When one fails or is cancelled, the task
+                fails with `DependencyFailed`, whose cause is that one's exception. The arguments are sent as they are
+                at the submission: a result of those futures can't be among them.
+
+        Returns:
+            A view with `submit` and `map`.
+
+        Raises:
+            ValueError, TypeError: an option out of its range.
+
+            >>> import os, raddle
+            >>> def work(path):
+            ...     if not os.path.exists(path):
+            ...         open(path, "w").close()
+            ...         os.abort()
+            ...     os.remove(path)
+            ...     return "done"
+            >>> with raddle.ProcessPoolExecutor(max_workers=1) as pool:
+            ...     future = pool.options(retries=1, retry_on=raddle.WorkerDied).submit(work, f".seen-{os.getpid()}")
+            ...     late = pool.options(timeout=0.1).submit(exec, "while True: pass")
+            >>> future.result(), type(late.exception()).__name__
+            ('done', 'TaskTimeout')
+        """
+        return make_view(
+            self,
+            timeout=timeout,
+            retries=retries,
+            retry_on=retry_on,
+            backoff=backoff,
+            priority=priority,
+            name=name,
+            after=after,
+        )
 
     def resize(self, max_workers: int) -> None:
         """Change how many workers there are, also while tasks run and wait.
