@@ -107,14 +107,16 @@ def test_a_worker_ignores_ctrl_c_and_leads_a_group() -> None:
 def test_a_worker_has_a_main_module_of_its_own() -> None:
     source = """
         import sys, __main__
-        answer = (sorted(vars(__main__)), __main__.__name__, __main__.__file__, __main__.__spec__.name)
+        file = getattr(__main__, "__file__", None)
+        answer = (sorted(vars(__main__)), __main__.__name__, file, __main__.__spec__.name)
     """
     with zygote() as z:
         z.expect("ready")
         names, name, file, spec = z.evaluate(source)
     assert not [name for name in names if not name.startswith("__")]
     assert (name, spec) == ("__main__", "__main__")
-    assert file == os.path.abspath(sys.modules["__main__"].__file__ or "")
+    own = getattr(sys.modules["__main__"], "__file__", None)
+    assert file == (own and os.path.abspath(own))
 
 
 def test_a_module_that_cannot_be_imported_is_named() -> None:
