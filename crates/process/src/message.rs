@@ -6,6 +6,7 @@
 //! | | [`FORGET`] | number of the function |
 //! | | [`CALL`] | number of the function, the context and the arguments, each a pickle |
 //! | | [`BATCH`], [`SPREAD_BATCH`] | the same; for the arguments a list, of the one argument of each call, or of its tuple of them |
+//! | | [`NEWS`] | whatever the two ends of the client agree upon |
 //! | | [`LEAVE`] | |
 //! | to the parent | [`READY`] | |
 //! | | [`BROKEN`] | the error of the initializer, a pickle |
@@ -32,6 +33,8 @@ pub const BATCH: u16 = 4;
 pub const SPREAD_BATCH: u16 = 6;
 /// The worker ends when it has done what it was handed.
 pub const LEAVE: u16 = 5;
+/// Something that holds for all tasks that come after it.
+pub const NEWS: u16 = 7;
 
 /// The worker is ready for calls.
 pub const READY: u16 = 1;
@@ -55,6 +58,9 @@ pub const PARCEL: u16 = 1;
 
 /// The body of a batch's reply is a pair: the results, and for those that have none the places and the exceptions.
 pub const MIXED: u16 = 2;
+
+/// There is little left to lend: the receiver copies the block, which it might keep for long, and gives it back at once.
+pub const COPY: u16 = 4;
 
 /// A block of the sender's arena, lent to the receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

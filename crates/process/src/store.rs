@@ -98,6 +98,11 @@ impl Stored {
     pub const fn block(&self) -> Block {
         self.block
     }
+
+    /// Whether so much of the arena is in use that nobody should keep a part of it for long.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.store.used() > self.store.limit / 2
+    }
 }
 
 impl Drop for Stored {

@@ -10,7 +10,6 @@ import pytest
 
 from tests.python.processes.programs import HEAD, run, script
 
-LATE = pytest.mark.xfail(reason="a worker that is there does not follow sys.path", strict=True)
 STARTS = ("zygote", "spawn", "fork")
 SQUARES = """
 def square(number):
@@ -125,7 +124,7 @@ class TestModules:
             assert run([where], cwd=tmp_path) == ["20"]
         assert run([Path("..", path.relative_to(tmp_path))], cwd=elsewhere) == ["20"]
 
-    @pytest.mark.parametrize("workers", ["before there are workers", pytest.param("afterwards", marks=LATE)])
+    @pytest.mark.parametrize("workers", ["before there are workers", "afterwards"])
     def test_on_a_path_that_the_program_adds(self, tmp_path: Path, workers: str) -> None:
         loom = tmp_path / "loom"
         loom.mkdir()
@@ -141,7 +140,7 @@ class TestModules:
         """
         assert run([script(tmp_path, source)], cwd=tmp_path) == ["20", "30"]
 
-    @pytest.mark.parametrize("workers", ["before there are workers", pytest.param("afterwards", marks=LATE)])
+    @pytest.mark.parametrize("workers", ["before there are workers", "afterwards"])
     def test_in_a_folder_that_the_program_changes_to(self, tmp_path: Path, workers: str) -> None:
         loom = tmp_path / "loom"
         loom.mkdir()
@@ -222,7 +221,6 @@ class TestWhereItIsStarted:
         """
         assert run([script(tmp_path, source)], cwd=tmp_path) == ["[1, 2, 4, 8, 16]"]
 
-    @pytest.mark.skip(reason="workers import the module that is being imported, and so on without an end")
     def test_while_a_module_is_imported(self, tmp_path: Path) -> None:
         """A module that maps at import: its functions cannot be imported by a worker before it is done."""
         source = HEAD + textwrap.dedent("""

@@ -1,15 +1,16 @@
 //! The reader's side: blocks as private, writable memory.
 
-use super::Block;
+use super::{ALIGNMENT, Block};
 use crate::Corrupt;
 use raddle_sync::primitives::{Arc, Mutex};
 use raddle_sys::fork;
 use raddle_sys::memory::{Access, Mapping, Memory, page_size};
 use std::collections::BTreeMap;
 use std::io;
+use std::mem::ManuallyDrop;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 /// The blocks that another process writes, as this process sees them.
 ///
@@ -40,6 +41,18 @@ impl Gallery {
         Ok(Arc::new(Self { memory, whole, shown: Mutex::default(), epoch: fork::epoch() }))
     }
 
+    /// How many bytes the memory has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.memory.len()
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Shows a block. `keep` is dropped when the view is, after the last trace of it: the block's loan, usually.
     ///
     /// In a child made by fork, views show what their pages hold in the parent: it may write other blocks there, once its own views
@@ -54,7 +67,7 @@ impl Gallery {
             Some(_) if self.claim(&pages) => None,
             _ => {
                 let own = self.memory.map_part(pages.start, pages.len(), Access::Private);
-                Some(own.map_err(|_| Corrupt("a block can't be mapped"))?)
+                Some(Box::new(Own::Mapped(own.map_err(|_| Corrupt("a block can't be mapped"))?)))
             }
         };
         Ok(View { gallery: Arc::clone(self), own, start: pages.start, len, keep: Some(keep) })
@@ -101,8 +114,8 @@ impl Gallery {
 #[must_use = "dropping it gives the block back"]
 pub struct View {
     gallery: Arc<Gallery>,
-    /// Its mapping, when it is no part of the gallery's.
-    own: Option<Mapping>,
+    /// Where it is, when it is no part of the gallery's mapping.
+    own: Option<Box<Own>>,
     /// Where it begins in the memory.
     start: usize,
     len: usize,
@@ -114,11 +127,24 @@ impl View {
     /// Where it begins: aligned to a page, readable and writable for [`len`](View::len) bytes while the view lives.
     #[must_use]
     pub fn as_ptr(&self) -> *mut u8 {
-        match (&self.own, &self.gallery.whole) {
-            (Some(own), _) => own.as_ptr(),
+        match (self.own.as_deref(), &self.gallery.whole) {
+            (Some(Own::Mapped(own)), _) => own.as_ptr(),
+            (Some(Own::Copied(own)), _) => own.start.as_ptr().cast(),
             (None, Some(whole)) => whole.as_ptr().wrapping_add(self.start),
             (None, None) => unreachable!("without the whole, every view has its own mapping"),
         }
+    }
+
+    /// The same bytes in memory of this process's own, so that the block goes back at once: for one who may keep them when there is
+    /// little left to lend. Where there is no such memory, the view stays as it is.
+    pub fn copied(self) -> Self {
+        let Some(copied) = Copied::with_room(self.len) else { return self };
+        // SAFETY: the view's pages are mapped and can't be taken away, as the memory is sealed; the copy has room for as many bytes, and is
+        // nobody else's yet. Bytes that somebody changes meanwhile are bytes still.
+        unsafe { copied.start.as_ptr().cast::<u8>().copy_from_nonoverlapping(self.as_ptr(), self.len) };
+        let gallery = Arc::clone(&self.gallery);
+        let own = Some(Box::new(Own::Copied(copied)));
+        Self { gallery, own, start: 0, len: self.len, keep: None }
     }
 
     /// How many bytes it has.
@@ -190,6 +216,47 @@ impl Drop for View {
             self.gallery.shown.lock().remove(&self.start);
         }
         drop(keep);
+    }
+}
+
+/// Memory that is one view's alone.
+enum Own {
+    Mapped(Mapping),
+    /// The view has left its block.
+    Copied(Copied),
+}
+
+/// Aligned as the parts of a block are.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Line {
+    _bytes: [u8; ALIGNMENT],
+}
+
+/// Memory with room for so many lines; what they hold is its owner's affair.
+struct Copied {
+    start: NonNull<Line>,
+    room: usize,
+}
+
+// SAFETY: it owns its memory, as a `Vec` does, and gives out nothing but a pointer.
+unsafe impl Send for Copied {}
+// SAFETY: as above.
+unsafe impl Sync for Copied {}
+
+impl Copied {
+    fn with_room(len: usize) -> Option<Self> {
+        let mut lines = Vec::<Line>::new();
+        lines.try_reserve_exact(len.div_ceil(ALIGNMENT).max(1)).ok()?;
+        let mut lines = ManuallyDrop::new(lines);
+        Some(Self { start: NonNull::new(lines.as_mut_ptr())?, room: lines.capacity() })
+    }
+}
+
+impl Drop for Copied {
+    fn drop(&mut self) {
+        // SAFETY: these are the parts of the `Vec` that it was made of, which was forgotten; no line of it needs to be dropped.
+        drop(unsafe { Vec::from_raw_parts(self.start.as_ptr(), 0, self.room) });
     }
 }
 

@@ -50,6 +50,14 @@ pub trait Client: Send + Sync + Sized + 'static {
     /// The pool is broken, and what the client has put aside for it will not be run either.
     fn deserted(&self);
 
+    /// Whether there is something to [tidy](Client::tidy) up.
+    fn is_untidy(&self) -> bool {
+        false
+    }
+
+    /// Lets go of what it has kept until there is nothing else to do.
+    fn tidy(&self) {}
+
     /// Something went wrong that no task can tell.
     fn complain(&self, what: &str);
 }

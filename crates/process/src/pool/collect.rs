@@ -125,9 +125,12 @@ impl<C: Client> Pool<C> {
             return false;
         }
         // Nothing to wait for is no reason to wake up.
-        let busy = self.shared.lock().in_hand() > 0;
+        let busy = self.shared.lock().in_hand() > 0 || self.client.is_untidy();
         let trust = busy.then(|| Moment::now() + TRUST);
-        self.bell.sleep(Who::Collector, seen, trust);
+        let woken = self.bell.sleep(Who::Collector, seen, trust);
+        if matches!(woken, Wake::TimedOut) {
+            self.client.tidy();
+        }
         true
     }
 }

@@ -13,7 +13,7 @@ use super::sentences::{SIGKILL, SIGTERM};
 use super::shared::Aftermath;
 use super::worker::{Phase, Worker};
 use super::{Client, Pool};
-use crate::arena::Gallery;
+use crate::arena::{Gallery, View};
 use crate::channel::{ParentSide, Who};
 use crate::message;
 use crate::supervisor::{self, Start, Ward};
@@ -66,7 +66,10 @@ impl<C: Client> Pool<C> {
         for (worker, kind, body) in notes {
             self.client.note(&worker, kind, body);
         }
-        for (order, reply) in finished {
+        for (order, mut reply) in finished {
+            if reply.crowded {
+                reply.parcel = reply.parcel.map(View::copied);
+            }
             self.client.finished(self, order, reply);
         }
         for (order, death) in lost {
@@ -180,7 +183,9 @@ impl<C: Client> Pool<C> {
         if shared.wanted_starts() == 0 {
             return Ok(());
         }
-        shared.workers.push((id, Worker::new(Arc::clone(&name), side, gallery)));
+        let mut worker = Worker::new(Arc::clone(&name), side, gallery);
+        worker.news.clone_from(&shared.news);
+        shared.workers.push((id, worker));
         drop(shared);
         let ward: Arc<dyn Ward> = Arc::<Self>::clone(self);
         let start =

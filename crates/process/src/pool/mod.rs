@@ -226,6 +226,17 @@ impl<C: Client> Pool<C> {
         Ok(())
     }
 
+    /// Tells all workers, before the next task that each is handed. Replaces what has been announced before. Not longer than
+    /// [`LARGEST`](crate::channel::LARGEST).
+    pub fn announce(&self, news: Vec<u8>) {
+        let news = Arc::new(news);
+        let mut shared = self.shared.lock();
+        for (_, worker) in &mut shared.workers {
+            worker.news = Some(Arc::clone(&news));
+        }
+        shared.news = Some(news);
+    }
+
     /// Promises a task for later: the pool does not end before the promise is dropped. `None` while draining.
     pub fn reserve(self: &Arc<Self>) -> Option<Reservation<C>> {
         let mut shared = self.shared.lock();

@@ -103,6 +103,8 @@ pub struct Reply {
     pub start: usize,
     /// What the message does not hold.
     pub parcel: Option<View>,
+    /// The parcel is to be copied before anybody can keep it.
+    pub(super) crowded: bool,
     /// Which worker ran it.
     pub worker: Arc<str>,
 }

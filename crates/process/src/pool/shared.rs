@@ -39,6 +39,8 @@ pub(super) struct Shared<C: Client> {
     /// Until then no worker is started if there is another.
     pub(super) spared_until: Option<Moment>,
     pub(super) space_wanted: bool,
+    /// What has been announced last.
+    pub(super) news: Option<Arc<Vec<u8>>>,
 }
 
 /// What is to be done once the lock is free.
@@ -94,6 +96,7 @@ impl<C: Client> Shared<C> {
             stillborn: (0, usize::MAX),
             spared_until: None,
             space_wanted: false,
+            news: None,
         }
     }
 

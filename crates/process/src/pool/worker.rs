@@ -2,7 +2,7 @@
 
 use super::order::{Order, Reply, Sentence};
 use crate::arena::Gallery;
-use crate::channel::{Header, Message, NoRoom, ParentSide, WINDOW};
+use crate::channel::{Header, LEASES, Loan, Message, NoRoom, ParentSide, WINDOW};
 use crate::corrupt::Corrupt;
 use crate::message::{self, Fields, Place, Reader};
 use crate::store::Stored;
@@ -10,6 +10,7 @@ use raddle_sync::Moment;
 use raddle_sys::pidfd::Pidfd;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Where a worker stands in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +45,12 @@ pub(super) struct Worker<T> {
     sequence: VecDeque<u8>,
     /// The functions it knows.
     known: HashSet<u64>,
+    /// What it is to be told before its next task.
+    pub(super) news: Option<Arc<Vec<u8>>>,
     /// Blocks of arguments in its hands, by the number of the lease.
     lent: HashMap<u16, Arc<Stored>>,
+    /// What of its results is kept here.
+    held: Arc<Held>,
     /// How many tasks it has begun, as far as replies tell.
     pub(super) done: u64,
     pub(super) sentence: Option<Sentence>,
@@ -57,8 +62,45 @@ pub(super) struct Worker<T> {
     pub(super) told_to_leave: bool,
 }
 
+/// How many blocks of a worker's results somebody looks at, and how many bytes they have. Relaxed: they decide nothing but when to
+/// begin with copies.
+#[derive(Default)]
+struct Held {
+    blocks: AtomicUsize,
+    bytes: AtomicU64,
+}
+
+impl Held {
+    /// Whether so much is held that the worker might not find room for the next results.
+    fn is_crowded(&self, arena: usize) -> bool {
+        self.blocks.load(Ordering::Relaxed) > LEASES / 2
+            || self.bytes.load(Ordering::Relaxed) > arena as u64 / 2
+    }
+}
+
+/// A loan, as an entry of that account.
+struct Kept {
+    _loan: Loan,
+    held: Arc<Held>,
+    bytes: u64,
+}
+
+impl Kept {
+    fn new(held: &Arc<Held>, loan: Loan, bytes: u64) -> Self {
+        held.blocks.fetch_add(1, Ordering::Relaxed);
+        held.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Self { _loan: loan, held: Arc::clone(held), bytes }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.held.blocks.fetch_sub(1, Ordering::Relaxed);
+        self.held.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
 /// What came out of a worker's mailbox.
-#[expect(clippy::large_enum_variant, reason = "nearly all that workers say is of this variant")]
 pub(super) enum Mail<T> {
     Ready,
     Broken(Vec<u8>),
@@ -85,7 +127,9 @@ impl<T> Worker<T> {
             claims: [const { None }; WINDOW],
             sequence: VecDeque::with_capacity(WINDOW),
             known: HashSet::new(),
+            news: None,
             lent: HashMap::new(),
+            held: Arc::default(),
             done: 0,
             sentence: None,
             condemned: None,
@@ -124,6 +168,10 @@ impl<T> Worker<T> {
     }
 
     fn try_hand_out(&mut self, order: &Order<T>) -> Result<(u8, Option<u16>), NoRoom> {
+        if let Some(news) = self.news.clone() {
+            self.tell(message::NEWS, &[&news])?;
+            self.news = None;
+        }
         if let Some(function) = &order.function
             && !self.known.contains(&function.number)
         {
@@ -154,7 +202,9 @@ impl<T> Worker<T> {
         let lease = self.side.lend().ok_or(NoRoom)?;
         let place = Place { block: stored.block(), lease };
         let fields = Fields::default().place(place).number(function);
-        let result = send(&mut self.side, message::PARCEL, &[fields.as_bytes(), body]);
+        let crowded = self.side.lent() > LEASES / 2 || stored.is_crowded();
+        let flags = if crowded { message::PARCEL | message::COPY } else { message::PARCEL };
+        let result = send(&mut self.side, flags, &[fields.as_bytes(), body]);
         if result.is_ok() {
             self.lent.insert(lease, Arc::clone(stored));
         } else {
@@ -266,10 +316,11 @@ impl<T> Worker<T> {
         let parcel = match place {
             None => None,
             Some(Place { block, lease }) => {
-                let loan = self.side.borrow(lease)?;
-                Some(self.gallery.view(block, Box::new(loan))?)
+                let kept = Kept::new(&self.held, self.side.borrow(lease)?, block.len);
+                Some(self.gallery.view(block, Box::new(kept))?)
             }
         };
+        let crowded = self.held.is_crowded(self.gallery.len());
         let claim = self.claim_of(header.task).ok_or(Corrupt("a reply to no task"))?;
         if self.condemned == Some(header.task) && self.sentence == Some(Sentence::Timeout) {
             let timeout = self.claims[usize::from(claim)].as_ref().and_then(|handed| handed.order.timeout);
@@ -286,7 +337,7 @@ impl<T> Worker<T> {
         let worker = Arc::clone(&self.name);
         Ok(Mail::Finished(
             handed.order,
-            Reply { failed, flags: header.flags, begun, ended, body, start, parcel, worker },
+            Reply { failed, flags: header.flags, begun, ended, body, start, parcel, crowded, worker },
         ))
     }
 

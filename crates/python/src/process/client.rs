@@ -269,6 +269,16 @@ impl Client for PythonClient {
         }
     }
 
+    fn is_untidy(&self) -> bool {
+        self.ended_count.load(Ordering::Relaxed) > 0
+    }
+
+    fn tidy(&self) {
+        if self.is_untidy() {
+            Python::try_attach(|py| self.sweep(py));
+        }
+    }
+
     fn complain(&self, what: &str) {
         self.note("", COMPLAINT, what.as_bytes().to_vec());
     }

@@ -18,6 +18,7 @@ use raddle_process::parcel;
 use raddle_sync::Mutex;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Buffers and byte strings of so many bytes go out of band, where they are copied once.
 const LARGE: usize = 32 * 1024;
@@ -35,6 +36,8 @@ pub(crate) struct Codec {
     slow: Py<PyAny>,
     protocol: Py<PyAny>,
     outlook: Mutex<Arc<Outlook>>,
+    /// Rises with each new outlook.
+    outlooks: AtomicUsize,
 }
 
 /// What a pickle must not mention: `raddle._internal.serialization.modules.Outlook`.
@@ -89,6 +92,7 @@ impl Codec {
             slow: py.import("raddle._internal.serialization")?.into_any().unbind(),
             protocol: PyInt::new(py, 5).into_any().unbind(),
             outlook: Mutex::default(),
+            outlooks: AtomicUsize::new(0),
         })
     }
 
@@ -112,6 +116,7 @@ impl Codec {
         if let Some(bytes) = self.quickly(both.as_any())? {
             return Ok(Pickled { bytes, buffers: Vec::new() });
         }
+        self.outlook(py)?;
         let buffers = PyList::empty(py);
         let kwargs = kwargs.cloned().unwrap_or_else(|| PyDict::new(py));
         Self::gather(&self.slow(py, "dump_call", (args, kwargs, &buffers))?, &buffers)
@@ -123,6 +128,7 @@ impl Codec {
         if let Some(bytes) = self.quickly(items.as_any())? {
             return Ok(Pickled { bytes, buffers: Vec::new() });
         }
+        self.outlook(py)?;
         let buffers = PyList::empty(py);
         Self::gather(&self.slow(py, "dumps", (items, &buffers))?, &buffers)
     }
@@ -154,6 +160,18 @@ impl Codec {
         }
     }
 
+    /// A number that changes when modules have been loaded since the last pickle was made, or the path to them has changed.
+    pub(crate) fn outlooks(&self) -> usize {
+        self.outlooks.load(Ordering::Relaxed)
+    }
+
+    /// Pickles a callable.
+    pub(crate) fn dump_function<'py>(&self, function: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+        let py = function.py();
+        self.outlook(py)?;
+        Ok(self.slow(py, "dump_function", (function,))?.cast_into::<PyBytes>()?)
+    }
+
     fn outlook(&self, py: Python<'_>) -> PyResult<Arc<Outlook>> {
         let last = Arc::clone(&self.outlook.lock());
         if last.holds(py) {
@@ -165,6 +183,7 @@ impl Codec {
         let sizes: Vec<usize> = outlook.getattr("sizes")?.extract()?;
         let patterns = patterns.iter().map(|pattern| Finder::new(pattern).into_owned()).collect();
         let outlook = Arc::new(Outlook { patterns, watched: watched.into_iter().zip(sizes).collect() });
+        self.outlooks.fetch_add(1, Ordering::Relaxed);
         let stale = std::mem::replace(&mut *self.outlook.lock(), Arc::clone(&outlook));
         drop(stale);
         Ok(outlook)

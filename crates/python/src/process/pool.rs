@@ -23,7 +23,7 @@ use raddle_process::channel::LARGEST;
 use raddle_process::message::{self, Fields};
 use raddle_process::pool::{Definition, Order, Pool, Sentence, Settings, Submit};
 use raddle_process::store::{Refused, Stored};
-use raddle_sync::{ForkCell, Moment, Wake};
+use raddle_sync::{ForkCell, Moment, Mutex, Wake};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -37,6 +37,14 @@ pub(crate) struct Share {
     place: Arc<dyn Place>,
     functions: Functions,
     pub(crate) codec: Arc<Codec>,
+    path: Mutex<Told>,
+}
+
+/// Where the workers find modules, as they have been told last: with their order, or since.
+#[derive(Default)]
+struct Told {
+    outlooks: usize,
+    path: Option<Vec<u8>>,
 }
 
 struct Native {
@@ -62,7 +70,7 @@ impl Native {
             crate::ending::register_processes(&pool);
             let place = Arc::new(Site(Arc::clone(&pool)));
             let functions = Functions::new(pool.definitions().clone());
-            Ok(Arc::new(Share { pool, place, functions, codec }))
+            Ok(Arc::new(Share { pool, place, functions, codec, path: Mutex::default() }))
         });
         made.map_err(|error: PyErr| error.to_string())
     }
@@ -139,7 +147,7 @@ impl Share {
             return Ok(None);
         }
         let py = function.py();
-        let pickle = self.codec.slow(py, "dump_function", (function,))?.cast_into::<PyBytes>()?;
+        let pickle = self.codec.dump_function(function)?;
         let pickle = pickle.as_bytes();
         let long = pickle.len() + Fields::MOST > LARGEST;
         let parcel = if long { Some(self.store(py, &[pickle])?) } else { None };
@@ -158,6 +166,21 @@ impl Share {
         if dumped.is_none() { Ok(Vec::new()) } else { Ok(dumped.cast_into::<PyBytes>()?.as_bytes().to_vec()) }
     }
 
+    /// Tells the workers where modules are found, when the program has changed that.
+    fn tell_path(&self, py: Python<'_>) -> PyResult<()> {
+        let outlooks = self.codec.outlooks();
+        if std::mem::replace(&mut self.path.lock().outlooks, outlooks) == outlooks {
+            return Ok(());
+        }
+        let path = self.codec.slow(py, "dump_path", ())?.cast_into::<PyBytes>()?.as_bytes().to_vec();
+        let before = self.path.lock().path.replace(path.clone());
+        // At first there is no worker yet.
+        if before.is_some_and(|before| before != path) && path.len() <= LARGEST {
+            self.pool.announce(path);
+        }
+        Ok(())
+    }
+
     /// Packs what a call takes into the body of an order.
     pub(crate) fn pack<'py>(
         &self,
@@ -167,6 +190,7 @@ impl Share {
     ) -> PyResult<Packed> {
         let (dumped, kept) = referring(dump);
         let pickled = dumped?;
+        self.tell_path(py)?;
         let head = u64::try_from(context.len()).expect("it is in memory").to_le_bytes();
         let bytes = pickled.bytes.as_bytes();
         let mut body = Vec::with_capacity(head.len() + context.len() + bytes.len());

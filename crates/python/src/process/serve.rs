@@ -181,6 +181,7 @@ impl Worker {
                 }
                 message::CALL => self.call(py, header, &body)?,
                 message::BATCH | message::SPREAD_BATCH => self.batch(py, header, &body)?,
+                message::NEWS => drop(self.codec.slow(py, "load_path", (PyBytes::new(py, &body),))?),
                 message::LEAVE => return Ok(()),
                 _ => {}
             }
@@ -198,7 +199,8 @@ impl Worker {
         let Place { block, lease } = reader.place().map_err(corrupt)?;
         let loan = self.side.borrow(lease).map_err(corrupt)?;
         let view = self.arguments.view(block, Box::new(loan)).map_err(corrupt)?;
-        Ok(Some(Arc::new(view)))
+        let copy = header.flags & message::COPY != 0;
+        Ok(Some(Arc::new(if copy { view.copied() } else { view })))
     }
 
     fn define(&mut self, py: Python<'_>, header: Header, body: &[u8]) -> PyResult<()> {

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from raddle._internal.serialization.exceptions import dump_error, load_error
     from raddle._internal.serialization.identity import load_definition
     from raddle._internal.serialization.large import OUT_OF_BAND, SCAN_DEPTH, SCAN_ITEMS
-    from raddle._internal.serialization.modules import Outlook, outlook
+    from raddle._internal.serialization.modules import Outlook, dump_path, load_path, outlook
     from raddle._internal.serialization.pickling import register
     from raddle._internal.serialization.plain import (
         dump_call,
@@ -45,7 +45,7 @@ _HOMES = {
     "exceptions": ("dump_error", "load_error"),
     "identity": ("load_definition",),
     "large": ("OUT_OF_BAND", "SCAN_DEPTH", "SCAN_ITEMS"),
-    "modules": ("Outlook", "outlook"),
+    "modules": ("Outlook", "dump_path", "load_path", "outlook"),
     "pickling": ("register",),
     "plain": (
         *("dump_call", "dump_function", "dump_result", "dumps"),
@@ -63,6 +63,7 @@ __all__ = [
     "dump_context",
     "dump_error",
     "dump_function",
+    "dump_path",
     "dump_result",
     "dumps",
     "inherit",
@@ -71,6 +72,7 @@ __all__ = [
     "load_definition",
     "load_error",
     "load_function",
+    "load_path",
     "load_result",
     "loads",
     "outlook",

@@ -19,6 +19,8 @@ A plain pickle must not name a module of the second kind, and `outlook` says how
 
 from __future__ import annotations
 
+import importlib
+import marshal
 import os
 import sys
 from importlib.machinery import (
@@ -77,17 +79,40 @@ class Outlook:
         return tuple(map(len, self.watched)) == self.sizes
 
 
+def dump_path() -> bytes:
+    """Say where this process finds modules."""
+    return marshal.dumps([_place(entry) for entry in sys.path if isinstance(entry, str)])
+
+
+def _place(entry: str) -> str:
+    try:
+        # An empty one means the working directory.
+        return os.path.abspath(entry) if not entry or os.path.exists(entry) else entry
+    except OSError:
+        return entry  # the working directory has been removed
+
+
+def load_path(data: bytes) -> None:
+    """Find modules where another process does, and after that where this one did."""
+    path: list[str] = marshal.loads(data)
+    sys.path[:] = [*path, *(entry for entry in sys.path if entry not in path)]
+    importlib.invalidate_caches()
+
+
 def outlook() -> Outlook:
     """Look at the modules that are new since the last time: about a microsecond each."""
     registered = registry()
     made = Outlook((), (sys.modules, sys.path, registered))
     _forget_if_path_changed()
-    for name in sys.modules.keys() - _verdicts.keys():
-        if isinstance(name, str):
-            importable(name)
+    names = [name for name in sys.modules.keys() - _verdicts.keys() if isinstance(name, str)]
+    begun = [name for name in names if not importable(name) and name not in _verdicts]
     by_value = [name for name in _by_value if name in sys.modules] if _by_value else []
+    by_value += begun
     if registered:
         by_value += filter(is_registered, list(sys.modules))
+    if begun:
+        # It never holds: nothing tells when their imports are done.
+        made.sizes = (sys.maxsize, *made.sizes[1:])
     made.patterns = tuple(map(_pattern, ["__main__", *by_value]))
     return made
 
@@ -124,12 +149,27 @@ def importable(name: str) -> bool:
     verdict = _verdicts.get(name)
     if verdict is None:
         module = sys.modules.get(name)
-        if module is None:
-            return False  # not cached: it may be loaded yet
+        if module is None or _is_being_imported(name, module):
+            return False  # not kept: soon it may be
         verdict = _verdicts[name] = _judge(name, module)
         if not verdict:
             _by_value.append(name)
     return verdict
+
+
+def _is_being_imported(name: str, module: ModuleType) -> bool:
+    """Tell whether the import of a module, or of a package that it is in, has begun and not ended.
+
+    A worker that imported it would begin where this process is still at it, and then do as this one does.
+    """
+    try:
+        if module.__dict__["__spec__"]._initializing:
+            return True
+    except (AttributeError, KeyError):
+        pass
+    package = name.rpartition(".")[0]
+    parent = sys.modules.get(package) if package else None
+    return parent is not None and _is_being_imported(package, parent)
 
 
 def module_of_globals(variables: dict[str, Any]) -> ModuleType | None:
