@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from benches.harness import Clock, Pairs, figures_in_turn, rotate, sample
-from benches.processes.jobs import ends, give, kept, same
+from benches.processes.jobs import ends, give, kept, pause_with_numpy, same
 from benches.processes.pools import Joblib, Pool, Ray
 from benches.processes.rivals import compare, side
 from benches.results import Row
@@ -117,6 +117,6 @@ def _first(start: Callable[[int], Pool], array: Any) -> Clock:
 
     def clock() -> int:
         with closing(start(WORKERS)) as pool:
-            return sample(partial(pool.warmed(WORKERS).call, ends, array))
+            return sample(partial(pool.warmed(WORKERS, pause_with_numpy).call, ends, array))
 
     return clock

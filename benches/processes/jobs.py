@@ -38,6 +38,13 @@ def pause(seconds: float) -> int:
     return os.getpid()
 
 
+def pause_with_numpy(seconds: float) -> int:
+    """Does the same, and has numpy imported by then."""
+    import numpy  # noqa: F401
+
+    return pause(seconds)
+
+
 def ends(data: Any) -> tuple[int, float]:
     """Returns the length of an array or of bytes, and what its first and its last item add up to."""
     return len(data), float(data[0]) + float(data[-1])

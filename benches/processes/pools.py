@@ -46,15 +46,15 @@ class Pool(ABC):
     def close(self) -> None:
         """Ends the workers."""
 
-    def warmed(self, workers: int) -> Pool:
-        """Returns the pool once each of its ``workers`` processes has run a task.
+    def warmed(self, workers: int, task: Callable[[float], int] = pause) -> Pool:
+        """Returns the pool once each of its ``workers`` processes has run ``task``, which returns its process id.
 
         Raises:
             RuntimeError: some never do.
         """
         seen: set[int] = set()
         for _ in range(_TRIES):
-            seen.update(self.spread(pause, [0.02] * (2 * workers)))
+            seen.update(self.spread(task, [0.02] * (2 * workers)))
             if len(seen) >= workers:
                 return self
         raise RuntimeError(f"{len(seen)} of {workers} workers of {type(self).__name__} take tasks")
