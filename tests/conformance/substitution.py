@@ -57,8 +57,10 @@ OF_FUTURES = (
 #: The modules of `multiprocessing` in which something is replaced.
 MULTIPROCESSING = (
     "multiprocessing",
+    "multiprocessing.connection",
     "multiprocessing.context",
     "multiprocessing.heap",
+    "multiprocessing.managers",
     "multiprocessing.pool",
     "multiprocessing.queues",
     "multiprocessing.shared_memory",

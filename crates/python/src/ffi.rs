@@ -428,3 +428,13 @@ pub(crate) fn interrupt() {
     // SAFETY: may be called at any time; it only marks the signal as arrived.
     unsafe { pyo3::ffi::PyErr_SetInterrupt() };
 }
+
+/// A descriptor that Python code keeps open for the length of the call.
+pub(crate) fn borrow_fd<'a>(fd: i32) -> PyResult<std::os::fd::BorrowedFd<'a>> {
+    if fd < 0 {
+        return Err(pyo3::exceptions::PyValueError::new_err("a descriptor is not negative"));
+    }
+    // SAFETY: it is not -1, and the caller has it open. A connection that another thread closes meanwhile is the program's own
+    // mistake, as with the stdlib: the system then reads another file, or says that there is none.
+    Ok(unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) })
+}

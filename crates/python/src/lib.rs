@@ -83,6 +83,8 @@ mod extension {
     #[pymodule_export]
     use super::multiprocessing::names::bind_multiprocessing;
     #[pymodule_export]
+    use super::multiprocessing::pipe::{receive_object, send_object};
+    #[pymodule_export]
     use super::multiprocessing::queue::SharedQueue;
     #[pymodule_export]
     use super::multiprocessing::semaphore::SharedSemaphore;

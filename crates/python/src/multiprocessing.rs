@@ -9,6 +9,7 @@
 //! | [`lock`] | `Lock` and `RLock` |
 //! | [`semaphore`], [`event`], [`waiters`] | semaphores, `Event`, the queue of a `Condition` |
 //! | [`queue`] | queues |
+//! | [`pipe`] | messages over pipes and sockets |
 //! | [`encoding`] | how an object becomes a message, and the reverse |
 //! | [`short_cuts`] | the short ways of what nobody else wants |
 
@@ -16,6 +17,7 @@ mod encoding;
 pub(crate) mod event;
 pub(crate) mod lock;
 pub(crate) mod names;
+pub(crate) mod pipe;
 pub(crate) mod queue;
 pub(crate) mod semaphore;
 mod short_cuts;

@@ -6,6 +6,7 @@
 //! | module | what it wraps |
 //! |---|---|
 //! | [`clock`] | the one monotonic clock, in nanoseconds |
+//! | [`descriptor`] | reading and writing pipes and sockets |
 //! | [`fork`] | a counter that tells a forked child from its parent |
 //! | [`thread`] | which thread this is |
 //! | [`futex`] | sleeping on a word of memory until somebody changes it, within a process and between processes |
@@ -17,6 +18,7 @@
 #![allow(unsafe_code, reason = "system calls; each block carries its argument")]
 
 pub mod clock;
+pub mod descriptor;
 pub mod fork;
 pub mod futex;
 pub mod memory;

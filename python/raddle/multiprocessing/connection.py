@@ -1,11 +1,12 @@
-"""`multiprocessing.connection`: the ends of pipes and sockets."""
+"""`multiprocessing.connection`, with native `send` and `recv`."""
 
 from multiprocessing import connection as _stdlib
+from multiprocessing.connection import wait
 from typing import TYPE_CHECKING
 
+from raddle._internal.multiprocessing.connections import Client, Connection, Listener, Pipe
 from raddle._internal.replacement import replace as _replace
 
-if TYPE_CHECKING:
-    from multiprocessing.connection import *  # noqa: F403
-
-_replace(__name__, _stdlib)
+__all__ = ["Client", "Connection", "Listener", "Pipe", "wait"]
+if not TYPE_CHECKING:
+    _replace(__name__, _stdlib)

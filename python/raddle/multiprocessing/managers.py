@@ -1,11 +1,12 @@
-"""`multiprocessing.managers`: objects in a process of their own, and proxies for them."""
+"""`multiprocessing.managers`, over Raddle's connections."""
 
 from multiprocessing import managers as _stdlib
+from multiprocessing.managers import BaseProxy, Token
 from typing import TYPE_CHECKING
 
+from raddle._internal.multiprocessing.manager_classes import BaseManager, SharedMemoryManager, SyncManager
 from raddle._internal.replacement import replace as _replace
 
-if TYPE_CHECKING:
-    from multiprocessing.managers import *  # noqa: F403
-
-_replace(__name__, _stdlib)
+__all__ = ["BaseManager", "BaseProxy", "SharedMemoryManager", "SyncManager", "Token"]
+if not TYPE_CHECKING:
+    _replace(__name__, _stdlib)

@@ -81,7 +81,6 @@ fn is_plain(object: &Bound<'_, PyAny>, looks: &mut u32) -> bool {
 /// What `object` is sent as. Raises what pickling raises.
 #[inline]
 pub(super) fn encode<'a, 'py>(object: &'a Bound<'py, PyAny>) -> PyResult<Encoded<'a, 'py>> {
-    let py = object.py();
     if object.is_none() {
         return Ok(Encoded::Nothing(NONE));
     }
@@ -101,9 +100,19 @@ pub(super) fn encode<'a, 'py>(object: &'a Bound<'py, PyAny>) -> PyResult<Encoded
     } else if let Ok(truth) = object.cast_exact::<PyBool>() {
         return Ok(Encoded::Nothing(if truth.is_true() { TRUE } else { FALSE }));
     }
-    let names = names(py);
+    pickled(object).map(Encoded::Pickled)
+}
+
+/// The object, pickled. Raises what that raises.
+pub(super) fn pickled<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    let names = names(object.py());
     let pickle = if is_plain(object, &mut LOOKS.clone()) { &names.dumps } else { &names.dump };
-    Ok(Encoded::Pickled(ffi::invoke(pickle.bind(py), (object,))?.cast_into()?))
+    Ok(ffi::invoke(pickle.bind(object.py()), (object,))?.cast_into()?)
+}
+
+/// The object that was pickled. Raises what unpickling raises.
+pub(super) fn unpickled<'py>(py: Python<'py>, pickle: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    ffi::invoke(names(py).loads.bind(py), (PyBytes::new(py, pickle),))
 }
 
 /// What a message brought. Raises what unpickling raises.
@@ -111,7 +120,7 @@ pub(super) fn encode<'a, 'py>(object: &'a Bound<'py, PyAny>) -> PyResult<Encoded
 pub(super) fn decode<'py>(py: Python<'py>, kind: u8, body: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     let number = || body.try_into().map_err(|_| nonsense());
     match kind {
-        PICKLE => ffi::invoke(names(py).loads.bind(py), (PyBytes::new(py, body),)),
+        PICKLE => unpickled(py, body),
         NONE => Ok(py.None().into_bound(py)),
         FALSE => Ok(PyBool::new(py, false).to_owned().into_any()),
         TRUE => Ok(PyBool::new(py, true).to_owned().into_any()),

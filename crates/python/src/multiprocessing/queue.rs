@@ -168,18 +168,6 @@ impl SharedQueue {
         Self::get_within(slf, patience(block, timeout)?)
     }
 
-    /// `put(obj, False)`.
-    fn put_nowait(slf: &Bound<'_, Self>, obj: &Bound<'_, PyAny>) -> PyResult<()> {
-        Self::check_open(slf)?;
-        Self::put_within(slf, obj, Patience::Never)
-    }
-
-    /// `get(False)`.
-    fn get_nowait<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        Self::check_open(slf)?;
-        Self::get_within(slf, Patience::Never)
-    }
-
     /// How many objects there are.
     fn qsize(&self) -> u32 {
         self.stream.len()
@@ -201,15 +189,8 @@ impl SharedQueue {
     }
 
     /// Whether this process has closed it.
-    #[getter]
-    fn _closed(&self) -> bool {
+    fn _is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
-    }
-
-    /// The most objects at a time; 0 for no limit.
-    #[getter]
-    fn _limit(&self) -> u32 {
-        self.stream.limit()
     }
 
     /// The descriptors of its memory and its alarm, which stay this object's.
@@ -218,13 +199,9 @@ impl SharedQueue {
         (memory.as_raw_fd(), alarm.as_raw_fd())
     }
 
-    /// From now on, the second of its descriptors is readable while there are objects.
+    /// From now on, the second of its descriptors is readable while there are objects. Once more after another reader was faster.
     fn _watch(&self) {
         self.stream.watch();
-    }
-
-    /// Has it not be readable if there are none, after another reader was faster.
-    fn _silence(&self) {
         self.stream.silence();
     }
 

@@ -80,8 +80,7 @@ impl SharedSemaphore {
     }
 
     /// The most permits that it ever has.
-    #[getter]
-    fn maxvalue(&self) -> u32 {
+    fn _limit(&self) -> u32 {
         self.core.limit()
     }
 }

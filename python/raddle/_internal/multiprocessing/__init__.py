@@ -6,5 +6,9 @@
 | `primitives` | locks and what else processes wait for |
 | `passing` | how what lives in shared memory reaches a process that did not inherit it |
 | `queues` | queues |
+| `pools` | pools |
+| `connections`, `manager_classes` | pipes, sockets and managers |
+| `bound`, `pickling` | what the native half needs |
+| `shared_blocks` | named blocks of memory |
 | `heaps`, `shared_values` | memory for `Value` and `Array`, without a file |
 """

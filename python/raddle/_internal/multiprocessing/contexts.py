@@ -21,6 +21,20 @@ _STDLIB_DEFAULT: Any = _stdlib._default_context
 class Primitives(_Base):
     """The methods of a context that make something to share."""
 
+    def Manager(self) -> Any:  # noqa: N802
+        """Return a manager whose process has been started."""
+        from raddle._internal.multiprocessing.manager_classes import SyncManager
+
+        manager = SyncManager(ctx=self.get_context())
+        manager.start()
+        return manager
+
+    def Pipe(self, duplex: bool = True) -> Any:  # noqa: N802
+        """Return the two ends of a pipe."""
+        from raddle._internal.multiprocessing.connections import Pipe
+
+        return Pipe(duplex)
+
     def Lock(self) -> Any:  # noqa: N802
         """Return a lock that one process, and one thread in it, holds at a time."""
         from raddle._internal.multiprocessing.primitives import Lock

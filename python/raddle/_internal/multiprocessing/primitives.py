@@ -114,6 +114,11 @@ class Semaphore(_Passed, _raddle.SharedSemaphore):
         """Make a semaphore with `value` permits."""
         self._reset(value, SEM_VALUE_MAX)
 
+    @property
+    def maxvalue(self) -> int:
+        """The most permits that it ever has."""
+        return self._limit()
+
     def locked(self) -> bool:
         """Tell whether no permits are left."""
         return self.get_value() == 0

@@ -54,7 +54,7 @@ class _End:
             left = None if end is None else end - time.monotonic()
             if (left is not None and left <= 0) or not connection.wait([self], left):  # type: ignore[list-item]
                 return not queue.empty()
-            queue._silence()  # if somebody else has taken what there was
+            queue._watch()  # if somebody else has taken what there was
         return True
 
     def recv(self) -> Any:
@@ -91,6 +91,10 @@ class _Base(_raddle.SharedQueue):
     def _writer(self) -> _End:
         return _End(self)
 
+    @property
+    def _closed(self) -> bool:
+        return self._is_closed()
+
     def _poll(self, timeout: float | None = 0.0) -> bool:
         return self._reader.poll(timeout)
 
@@ -105,10 +109,15 @@ class Queue(_Base):
     def __init__(self, maxsize: int = 0, *, ctx: Any = None) -> None:  # noqa: ARG002
         """Make an empty queue."""
         self._set_limit(max(maxsize, 0))
+        self._maxsize = maxsize if maxsize > 0 else 2**31 - 1
 
-    @property
-    def _maxsize(self) -> int:
-        return self._limit or 2**31 - 1
+    def put_nowait(self, obj: object) -> None:
+        """Put an object, or raise `Full`."""
+        self.put(obj, False)
+
+    def get_nowait(self) -> Any:
+        """Take an object, or raise `Empty`."""
+        return self.get(False)
 
     def join_thread(self) -> None:
         """Do nothing: what was put is in the queue already."""
