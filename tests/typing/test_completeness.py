@@ -24,6 +24,9 @@ ANY_ON_PURPOSE = {
     "raddle.ThreadPoolExecutor": "initializer and its arguments",
     "raddle.ThreadPoolExecutor.map": "a callable of any arguments, and iterables of these",
     "raddle.ThreadPoolExecutor.options": "futures of any results",
+    "raddle.ProcessPoolExecutor": "initializer and its arguments",
+    "raddle.ProcessPoolExecutor.map": "a callable of any arguments, and iterables of these",
+    "raddle.ProcessPoolExecutor.options": "futures of any results",
     "raddle.futures.TaskView.map": "a callable of any arguments, and iterables of these",
     "raddle.Future.__await__": "what a coroutine yields is its event loop's affair",
     "raddle.wait": "futures of any results",
@@ -78,7 +81,7 @@ def test_no_public_type_is_unknown(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     head = "from typing import cast\nimport raddle\nimport raddle.futures, raddle.threading, raddle.queue\n"
     # A future of which nobody knows the result would show Any everywhere, and so would a queue.
-    generic = re.compile(r"'(raddle\.Future|raddle\.queue\.\w*Queue)'")
+    generic = re.compile(r"'(raddle\.Future|raddle\.Shared|raddle\.queue\.\w*Queue)'")
     script.write_text(head + generic.sub(r"'\1[int]'", "\n".join(lines)) + "\n")
 
     revealed: dict[int, list[str]] = {}

@@ -15,8 +15,8 @@ _ = raddle.Nothing  # type: ignore[attr-defined]
 _ = raddle.futures.Nothing  # type: ignore[attr-defined]
 
 assert_type(ThreadPoolExecutor().submit(int), Future[int])  # noqa: F405
-assert_type(ProcessPoolExecutor(), concurrent.futures.ProcessPoolExecutor)  # noqa: F405
-assert_type(raddle.futures.ProcessPoolExecutor().submit(int), concurrent.futures.Future[int])
+assert_type(ProcessPoolExecutor().submit(int), Future[int])  # noqa: F405
+stdlib_pool: concurrent.futures.ProcessPoolExecutor = raddle.futures.ProcessPoolExecutor()
 if sys.version_info >= (3, 14):
     assert_type(InterpreterPoolExecutor(), concurrent.futures.InterpreterPoolExecutor)  # noqa: F405
 assert_type(raddle.__version__, str)
