@@ -94,7 +94,7 @@ PARALLEL := --numprocesses 2
 SHORT := -m 'not slow' --quiet
 THREADED := tests/python/futures tests/python/queue tests/python/threading
 test-python: pytest ## the Python tests, then shorter with two settings that bring races and misuse to light
-	RADDLE_SWITCH_INTERVAL=1e-6 $(PY) $(PYTEST) $(THREADED) tests/python/processes $(SHORT) $(PARALLEL)
+	RADDLE_SWITCH_INTERVAL=1e-6 $(PY) $(PYTEST) $(THREADED) $(SHORT)
 	$(PY) -X dev $(PYTEST) $(THREADED) $(SHORT)
 
 # Ten million random operations on the primitives, once in Rust alone and once through Python.

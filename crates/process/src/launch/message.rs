@@ -73,7 +73,12 @@ fn in_memory(body: &[u8]) -> io::Result<Memory> {
 /// Receives one report, without waiting.
 pub(super) fn receive(from: BorrowedFd<'_>) -> io::Result<Received> {
     let mut buffer = vec![0; LARGEST];
-    let (len, fds) = match socket::receive(from, &mut buffer) {
+    let mut received = socket::receive(from, &mut buffer);
+    if received.as_ref().is_err_and(|error| error.kind() == ErrorKind::ConnectionReset) {
+        // The other end was closed with messages unread. The system says so once, before what that end had sent.
+        received = socket::receive(from, &mut buffer);
+    }
+    let (len, fds) = match received {
         Ok((0, _)) => return Ok(Received::End),
         Ok(received) => received,
         Err(error) => {

@@ -11,7 +11,7 @@
 //! |---|---|
 //! | [`slab`] | where small primitives stand: many to a memory |
 //! | [`identity`] | a process by number and start, and whether it is gone |
-//! | [`nap`] | how a wait sleeps |
+//! | `nap` | how a wait sleeps |
 //! | [`lock`] | mutual exclusion; the recursive lock is the same one |
 //! | [`semaphore`], [`event`] | permits; a flag |
 //! | [`waiters`] | the queue of a condition |

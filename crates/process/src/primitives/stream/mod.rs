@@ -8,7 +8,7 @@
 //!              free               messages, oldest first
 //! ```
 //!
-//! One memory holds a header and segments of 64 kB ([`segments`]). Messages stand one after the other in a chain of segments, and
+//! One memory holds a header and segments of 64 kB (`segments.rs`). Messages stand one after the other in a chain of segments, and
 //! go on in the next one where one ends, so they can be as long as memory lasts. Segments that have been read come back to those
 //! who write, the last one first, as it is the warmest. So a queue takes the memory of what is in it and a little more, and nobody
 //! has to wait for room: only a limit on the number of messages makes a writer wait.
