@@ -197,7 +197,8 @@ class ProcessPoolExecutor(_raddle.ProcessPool, concurrent.futures.ProcessPoolExe
         Raises:
             ValueError, TypeError: an option out of its range.
 
-            >>> import os, raddle
+            >>> import os
+            >>> import raddle
             >>> def work(path):
             ...     if not os.path.exists(path):
             ...         open(path, "w").close()
