@@ -8,6 +8,7 @@ EXCEPTIONS: tuple[KnownException, ...] = (
     KnownException(
         "MiscTestCase.test_spawn_sys_executable_none_allows_import",
         "wants a program in which `multiprocessing` has not been imported yet; the substitution imports it",
+        since="3.11",
     ),
     KnownException(
         "TestNamedResource.test_global_named_resource_spawn",
@@ -16,6 +17,7 @@ EXCEPTIONS: tuple[KnownException, ...] = (
     KnownException(
         "TestStartMethod.test_mixed_startmethod",
         "wants a lock of the context for fork to be refused by a spawned process; Raddle's works there",
+        since="3.11",
     ),
     KnownException(
         "TestFlags.test_flags",

@@ -150,6 +150,11 @@ def test_a_closed_queue_refuses() -> None:
     for call in (closed.get, lambda: closed.put(2)):
         with pytest.raises(ValueError, match="is closed"):
             call()
+    with pytest.raises(OSError, match="is closed"):
+        closed.empty()
+    unused: Any = mp.Queue()
+    unused.close()
+    assert unused.empty()  # to close an unused one does nothing that the stdlib's would notice
 
 
 def test_join_waits_until_all_is_done() -> None:

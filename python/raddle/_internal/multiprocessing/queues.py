@@ -91,6 +91,13 @@ class _Base(_raddle.SharedQueue):
     def _writer(self) -> _End:
         return _End(self)
 
+    def empty(self) -> bool:
+        """Tell whether there are no objects. Raises OSError if there are, but this process has closed the queue."""
+        empty = super().empty()
+        if self._is_closed() and not empty:
+            raise OSError(f"Queue {self!r} is closed")
+        return empty
+
     @property
     def _closed(self) -> bool:
         return self._is_closed()
