@@ -81,8 +81,7 @@ docs: $(VENV)/.wheel $(VENV)/.extra-docs ## build the documentation into build/d
 test: test-rust test-python ## pass every test: Rust, loom models, Python in three modes
 
 test-rust: $(VENV)/.created ## cargo tests, doctests and loom models
-	cargo test --workspace
-	cargo test -p raddle-process --features faults --test channel faults
+	cargo test --workspace --features raddle-process/faults
 	RUSTFLAGS='--cfg loom' CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true \
 		cargo test --release --lib --target-dir target/loom -p raddle-sync -p raddle-task -p raddle-pool -p raddle-process
 
@@ -134,12 +133,11 @@ lint: $(VENV)/.wheel $(VENV)/.extra-lint ## formatting, clippy, ruff, mypy, stub
 
 ci: lint test docs test-versions free-threaded ## what .ci/run calls
 
-test-versions: $(VENV)/.created ## the quick Python tests and conformance on the oldest and the newest CPython found
+test-versions: $(VENV)/.created ## the quick Python tests on the oldest and the newest CPython found
 	@$(call on_each,ends --others,pytest-quick)
 
 pytest-quick: $(VENV)/.wheel $(VENV)/.extra-test
 	$(PY) $(PYTEST) tests/python $(SHORT) $(PARALLEL)
-	$(PY) $(PYTEST) tests/conformance $(PARALLEL)
 
 free-threaded: $(VENV)/.maturin ## compile the cp314t wheel (compiled only: it has never run without the GIL)
 	rm -rf build/free-threaded
