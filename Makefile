@@ -133,11 +133,11 @@ lint: $(VENV)/.wheel $(VENV)/.extra-lint ## formatting, clippy, ruff, mypy, stub
 
 ci: lint test docs test-versions free-threaded ## what .ci/run calls
 
-test-versions: $(VENV)/.created ## the quick Python tests on the oldest and the newest CPython found
+test-versions: $(VENV)/.created ## the quick tests of threads and futures on the oldest and the newest CPython found
 	@$(call on_each,ends --others,pytest-quick)
 
 pytest-quick: $(VENV)/.wheel $(VENV)/.extra-test
-	$(PY) $(PYTEST) tests/python $(SHORT) $(PARALLEL)
+	$(PY) $(PYTEST) $(THREADED) $(SHORT) $(PARALLEL)
 
 free-threaded: $(VENV)/.maturin ## compile the cp314t wheel (compiled only: it has never run without the GIL)
 	rm -rf build/free-threaded
