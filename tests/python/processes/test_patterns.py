@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import gc
 import itertools
 import multiprocessing
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -263,3 +265,49 @@ class TestFailures:
         thread.join(LONG)
         assert len(errors) == 1
         pool.shutdown()
+
+
+class TestInheritance:
+    """What multiprocessing hands to the processes that it starts, an initializer gets too."""
+
+    @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+    def test_queues_locks_and_pipes(self, method: Any) -> None:
+        context: Any = multiprocessing.get_context(method)
+        queue, lock = context.Queue(), context.Lock()
+        reader, writer = context.Pipe(duplex=False)
+        arguments = {"initializer": meet, "initargs": (queue, lock, writer)}
+        with lock, ProcessPoolExecutor(1, mp_context=context, **arguments) as pool:
+            assert pool.submit(greet).result(LONG) == "the lock is taken"
+            assert queue.get(timeout=LONG) == "through the queue"
+            assert reader.poll(LONG)
+            assert reader.recv() == "through the pipe"
+        queue.close()
+        queue.join_thread()
+
+    def test_what_an_initializer_got_is_let_go(self) -> None:
+        argument = Load()
+        gone = weakref.ref(argument)
+        pool = ProcessPoolExecutor(1, initializer=meet, initargs=(argument,))
+        assert pool.submit(int).result(LONG) == 0
+        pool.shutdown()
+        del argument, pool
+        gc.collect()
+        assert gone() is None
+
+
+class Load:
+    """Something that an initializer gets."""
+
+
+_met: list[Any] = []
+
+
+def meet(*what: Any) -> None:
+    _met[:] = what
+
+
+def greet() -> str:
+    queue, lock, writer = _met
+    queue.put("through the queue")
+    writer.send("through the pipe")
+    return "it is free" if lock.acquire(block=False) else "the lock is taken"

@@ -150,7 +150,8 @@ impl<C: Client> Pool<C> {
             waiting.extend(worker.take_back_all());
             worker.phase = Phase::Leaving;
         }
-        let workers: Vec<_> = shared.workers.iter().map(|(id, _)| *id).collect();
+        let staying = shared.workers.iter().filter(|(_, worker)| !worker.told_to_leave);
+        let workers: Vec<_> = staying.map(|(id, _)| *id).collect();
         drop(shared);
         for order in waiting {
             self.client.abandoned(order.task);

@@ -167,6 +167,8 @@ impl<C: Client> Shared<C> {
                 // Whoever finds the pool broken must find the reason too.
                 client.broken(error);
                 worker.phase = Phase::Leaving;
+                // It does so by itself, and may have something to log or to remove before.
+                worker.told_to_leave = true;
                 self.broken = true;
                 aftermath.broken = true;
             }

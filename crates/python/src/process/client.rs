@@ -72,7 +72,8 @@ pub(crate) struct PythonClient {
     /// `note(worker, kind, body)`: what workers say besides.
     note: Py<PyAny>,
     /// `order(name, number) -> (bytes, fds)`: what a worker is told that is started now, and what descriptors it gets besides.
-    order: Py<PyAny>,
+    /// None once no further one will be.
+    order: Mutex<Option<Py<PyAny>>>,
 }
 
 impl PythonClient {
@@ -88,7 +89,7 @@ impl PythonClient {
             broken: OnceLock::new(),
             maps: Mutex::default(),
             note,
-            order,
+            order: Mutex::new(Some(order)),
         }
     }
 
@@ -129,6 +130,13 @@ impl PythonClient {
         }
     }
 
+    /// The pool has ended: what its workers were given at their start is nobody's any more. Were it kept until the pool is dropped, which
+    /// threads without the interpreter may do, it would stay until somebody comes by who has it.
+    pub(crate) fn retire(&self, _py: Python<'_>) {
+        let order = self.order.lock().take();
+        drop(order);
+    }
+
     /// Remembers a map.
     pub(crate) fn register(&self, batches: &Arc<Batches>) {
         let mut maps = self.maps.lock();
@@ -166,7 +174,9 @@ impl Client for PythonClient {
 
     fn order(&self, name: &str, number: u64) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
         let made = Python::try_attach(|py| {
-            let order = crate::ffi::invoke(self.order.bind(py), (name, number))?;
+            let order = self.order.lock().as_ref().map(|order| order.clone_ref(py));
+            let order = order.ok_or_else(|| PyRuntimeError::new_err("the executor has ended"))?;
+            let order = crate::ffi::invoke(order.bind(py), (name, number))?;
             let (order, fds): (Vec<u8>, Vec<i32>) = order.extract()?;
             let fds = fds.into_iter().map(crate::ffi::duplicate_fd).collect::<io::Result<_>>()?;
             Ok((order, fds))

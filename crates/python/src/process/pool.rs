@@ -518,6 +518,9 @@ impl ProcessPool {
             other => other,
         });
         client.sweep(py);
+        if matches!(ended, Ok(true)) {
+            client.retire(py);
+        }
         ended
     }
 

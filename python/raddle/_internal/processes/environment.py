@@ -92,6 +92,7 @@ def order(
     name: str,
     index: int,
     serve: str = SERVE,
+    fds: tuple[int, ...] = (),
     variables: Mapping[str, str] | None = None,
 ) -> Order:
     """Describe one worker, as things stand now.
@@ -101,6 +102,7 @@ def order(
         name: of its process, as `multiprocessing.current_process().name` tells it.
         index: its number, from 1, by which it is told from its siblings.
         serve: the function that the worker runs, `module:name`.
+        fds: descriptors that `multiprocessing.forkserver.get_inherited_fds` is to return there.
         variables: of the environment, in addition to the parent's.
     """
     tracker = identity.tracker()
@@ -112,7 +114,7 @@ def order(
         "environment": _environment(variables),
         **_surroundings(),
     }
-    return Order(dumps(contents, _FORMAT), () if tracker is None else (tracker,))
+    return Order(dumps(contents, _FORMAT), (*(() if tracker is None else (tracker,)), *fds))
 
 
 def _program() -> str:

@@ -143,7 +143,9 @@ class ProcessPoolExecutor(_raddle.ProcessPool, concurrent.futures.ProcessPoolExe
             max_pending=max_pending,
             raises_when_full=on_full == "raise",
             launch=starting.launch(way, tuple(preload), variables),
-            order=starting.Order(initializer, initargs, variables, max_memory_per_child, forward_logging),
+            order=starting.Order(
+                way, initializer, initargs, variables, max_memory_per_child, forward_logging
+            ),
             arena_limit=arena_limit or starting.default_arena_limit(),
             max_tasks_per_child=max_tasks_per_child,
             max_memory_per_child=max_memory_per_child,

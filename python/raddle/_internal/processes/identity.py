@@ -81,6 +81,16 @@ def adopt(described: dict[str, Any], sentinel: int, tracker: int | None) -> None
     when_imported(_TRACKER, adopt_tracker)
 
 
+def inherit(fds: list[int]) -> None:
+    """Have multiprocessing find these descriptors here, to which what was pickled for this process refers."""
+
+    def tell(module: Any) -> None:
+        module._forkserver._inherited_fds = fds
+
+    if fds:
+        when_imported("multiprocessing.forkserver", tell)
+
+
 def _but_for_shared_memory(function: Callable[[str, str], None]) -> Callable[[str, str], None]:
     def tell(name: str, rtype: str) -> None:
         if rtype != "shared_memory":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from raddle import _raddle
 from raddle._internal import serialization
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Coroutine
     from typing import Any
+
+FLUSH = 1.0
+"""Seconds that a worker takes at most to empty its queues when its initializer has failed."""
 
 _loop: asyncio.AbstractEventLoop | None = None
 
@@ -34,15 +38,35 @@ def serve(channel: int, bell: int, arguments: int, results: int, settings: bytes
 
     def prepare() -> None:
         native_threads.limit_loaded(told["variables"])
-        if told["initializer"] is not None:
-            initializer, initargs = serialization.loads(told["initializer"], [])
-            initializer(*initargs)
+        if (what := told["initializer"]) is not None:
+            from raddle._internal.processes import inheritance
+
+            start = inheritance.inherited(what) if isinstance(what, int) else inheritance.received(what)
+            try:
+                start.run()
+            except BaseException:
+                log_failure()
+                raise
 
     try:
         _raddle.serve(channel, bell, arguments, results, prepare, run_coroutine, told["max_memory"])
     finally:
         if _loop is not None:
             _loop.close()
+
+
+def log_failure() -> None:
+    """Log what an initializer has raised, as the stdlib's pools do."""
+    import logging
+
+    logging.getLogger("concurrent.futures").critical("Exception in initializer:", exc_info=True)
+    if util := sys.modules.get("multiprocessing.util"):
+        import threading
+
+        # What is in a queue by now, such as that record, is to be there before the news that the executor is broken.
+        flushing = threading.Thread(target=util._exit_function, daemon=True)
+        flushing.start()
+        flushing.join(FLUSH)
 
 
 def warm() -> None:

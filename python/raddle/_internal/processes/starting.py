@@ -60,21 +60,31 @@ class Order:
 
     def __init__(
         self,
+        way: Start,
         initializer: Callable[..., object] | None,
         initargs: tuple[Any, ...],
         variables: dict[str, str],
         max_memory: int | None,
         forward_logging: bool,
     ) -> None:
-        self._start = (initializer, initargs)
+        self._start = None
+        if initializer is not None:
+            from raddle._internal.processes import inheritance
+
+            self._start = inheritance.Start(initializer, initargs)
+        self._forks = way == "fork"
         self._variables = variables
         self._max_memory = max_memory
         self._forward_logging = forward_logging
 
     def __call__(self, name: str, number: int) -> environment.Order:
         """Return the order of a worker that is started now, and the descriptors that it gets besides."""
+        start: int | bytes | None = None
+        fds: tuple[int, ...] = ()
+        if self._start is not None:
+            start, fds = (self._start.number, ()) if self._forks else self._start.dump()
         settings = {
-            "initializer": serialization.dumps(self._start, None) if self._start[0] else None,
+            "initializer": start,
             "max_memory": self._max_memory,
             "variables": self._variables,
             "forward": notes.describe(name, self._forward_logging),
@@ -84,6 +94,7 @@ class Order:
             name=name,
             index=number,
             serve="raddle._internal.processes.serving:serve",
+            fds=fds,
             variables=self._variables,
         )
 

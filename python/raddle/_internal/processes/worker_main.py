@@ -63,6 +63,7 @@ def serve(order: dict[str, Any], fds: list[int]) -> int:
     _hang_on(fds[LIFE_LINE])
     tracker = fds[LIFE_LINE + 1] if order["tracker"] else None
     identity.adopt(order["process"], fds[LIFE_LINE], tracker)
+    identity.inherit(fds[LIFE_LINE + 1 + order["tracker"] :])
     _reseed()
     module, _, name = order["serve"].rpartition(":")
     function = getattr(__import__(module, fromlist=(name,)), name)
