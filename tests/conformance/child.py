@@ -9,6 +9,7 @@ the process.
 from __future__ import annotations
 
 import faulthandler
+import gc
 import json
 import sys
 import threading
@@ -141,6 +142,9 @@ class _Recorder(unittest.TestResult):
             detail="\n".join(self._details),
         )
         super().stopTest(test)
+        if self._outcome == "failed":
+            # What it left open is kept by the frames of its traceback, and would hold up its module's tearing down.
+            gc.collect()
 
     def addError(self, test: Any, err: Any) -> None:  # noqa: N802
         super().addError(test, err)

@@ -8,6 +8,7 @@ import itertools
 import math
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future as StdlibFuture
 from types import TracebackType
@@ -22,6 +23,7 @@ from raddle._internal.options import TaskView, make_view
 from raddle._internal.processes import (
     bound,  # noqa: F401  (hands the native half its classes)
     notes,
+    process_view,
     starting,
 )
 from raddle._internal.processes.native_threads import native_variables
@@ -134,6 +136,7 @@ class ProcessPoolExecutor(_raddle.ProcessPool, concurrent.futures.ProcessPoolExe
         if native_threads is not None and native_threads != "auto":
             check_count("native_threads", native_threads)
         self._mp_context = mp_context
+        self._process_view = process_view.Processes()
         self._max_pending = max_pending
         way = starting.way(start, mp_context)
         variables = native_variables(native_threads, _default_workers(), max_workers)
@@ -351,6 +354,16 @@ class ProcessPoolExecutor(_raddle.ProcessPool, concurrent.futures.ProcessPoolExe
         self._close(cancel_futures)
         if wait:
             self._wait_ended()
+
+    @property
+    def _processes(self) -> process_view.Processes:  # type: ignore[override]
+        """The workers by process, as programs know it from the stdlib; waits for those that are being started."""
+        pids = self._pids()
+        patience = time.monotonic() + 5
+        while len(pids) < self._stats()["workers"] and time.monotonic() < patience:
+            time.sleep(0.005)
+            pids = self._pids()
+        return self._process_view.refresh(pids)
 
     def terminate_workers(self) -> None:
         """End the workers with SIGTERM, and with SIGKILL where that does not help within `kill_grace`.
