@@ -17,7 +17,7 @@ use crate::interpreter::{deadline, error, names};
 use crate::observer::{Observer, call_back};
 use crate::outcome;
 use crate::sent::{Home, Outcome, Sent};
-use crate::views::Views;
+use crate::views::{Viewed, Views};
 use crate::worker::Worker;
 use pyo3::exceptions::{PyBaseException, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -48,7 +48,7 @@ pub(crate) struct Future {
     runner: AtomicU64,
     /// Where the task runs, if that is not a thread of this process.
     home: OnceLock<Home>,
-    pub(crate) views: OnceLock<Views>,
+    pub(crate) views: Viewed,
     /// Nobody waits for it any more, or somebody has wanted it ended: it is not tried again.
     unwanted: AtomicBool,
     /// The garbage collector does not see it yet.
@@ -159,7 +159,7 @@ impl Future {
             Outcome::Here(result) => result,
             Outcome::Sent(_) => unreachable!("it comes back as it was handed over"),
         })?;
-        let told = !observers.is_empty() || slf.get().views.get().is_some();
+        let told = !slf.get().views.settle() || !observers.is_empty();
         slf.get().stir();
         Self::tell(slf, Told(observers), failed);
         Ok(told)
@@ -167,7 +167,7 @@ impl Future {
 
     /// Tells everybody how it has ended.
     pub(crate) fn tell(slf: &Bound<'_, Self>, told: Told, failed: bool) {
-        Views::tell(slf, if failed { "add_exception" } else { "add_result" });
+        slf.get().views.tell(slf, if failed { "add_exception" } else { "add_result" });
         for observer in told.0 {
             observer.tell(slf);
         }
@@ -178,7 +178,7 @@ impl Future {
         self.ran(begun, ended);
         let failed = sent.failed();
         let told = Told(self.core.complete(Outcome::Sent(sent)).ok()?).tell_natively(failed);
-        (!told.0.is_empty() || self.views.get().is_some()).then_some(told)
+        (!self.views.settle() || !told.0.is_empty()).then_some(told)
     }
 
     /// An attempt at the task has been made elsewhere.
@@ -241,7 +241,7 @@ impl Future {
     /// The executor meets a cancelled future: those learn of it who wait for futures of executors.
     pub(crate) fn acknowledge(slf: &Bound<'_, Self>) {
         if let Some(observers) = slf.get().core.acknowledge() {
-            Views::tell(slf, "add_cancelled");
+            slf.get().views.tell(slf, "add_cancelled");
             for observer in observers {
                 observer.tell(slf);
             }
@@ -419,13 +419,11 @@ impl Future {
     }
 
     fn views(&self, py: Python<'_>) -> PyResult<&Views> {
-        if self.views.get().is_none() {
-            let _ = self.views.set(Views::new(py)?);
-            // Whoever ends the future from now on passes this lock first and so sees the views; whoever was quicker has
-            // set the state, which the caller of this function looks at next.
-            self.core.with_outcome(|_| ());
-        }
-        Ok(self.views.get().expect("set above, or by somebody else"))
+        let views = self.views.make(py)?;
+        // Whoever cancels the future from now on passes this lock first and so sees the views; whoever was quicker has set
+        // the state, which the caller of this function looks at next.
+        self.core.with_outcome(|_| ());
+        Ok(views)
     }
 
     fn state_name(&self) -> &'static str {
@@ -644,7 +642,12 @@ impl Future {
 
     #[getter]
     fn _state(&self) -> &'static str {
-        self.state_name()
+        match self.state_name() {
+            name if self.is_orphan() || !self.views.hides_end() => name,
+            "FINISHED" => "RUNNING",
+            "CANCELLED_AND_NOTIFIED" => "CANCELLED",
+            name => name,
+        }
     }
 
     #[setter(_state)]
@@ -658,6 +661,7 @@ impl Future {
             other => return Err(PyValueError::new_err(format!("no such state of a future: {other:?}"))),
         };
         drop(self.core.force(Some(state), None));
+        self.views.force(matches!(state, State::CancelledAcknowledged | State::Finished));
         Ok(())
     }
 
