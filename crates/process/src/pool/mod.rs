@@ -292,6 +292,20 @@ impl<C: Client> Pool<C> {
         true
     }
 
+    /// Takes back what workers were handed and have not begun: what nobody wants any more is dropped, the rest handed out again.
+    pub fn recall(self: &Arc<Self>) {
+        let mut aftermath = Aftermath::default();
+        let mut shared = self.shared.lock();
+        for index in 0..shared.workers.len() {
+            while let Some(order) = shared.workers[index].1.take_back_last() {
+                shared.put_back(order, &self.client, &mut aftermath);
+            }
+        }
+        shared.dispatch(&self.client, &mut aftermath);
+        drop(shared);
+        self.follow(aftermath);
+    }
+
     /// When a worker began the task; None while it has not.
     #[must_use]
     pub fn begun_at(&self, number: u64) -> Option<Moment> {

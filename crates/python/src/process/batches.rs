@@ -278,6 +278,9 @@ impl Batches {
     /// The iteration is over.
     pub(crate) fn close(&self) {
         drop(self.map.close());
+        if self.out.load(Ordering::Relaxed) > 0 {
+            self.share.pool.recall();
+        }
         drop(std::mem::take(&mut *self.arrived.lock()));
         self.hold();
     }
