@@ -7,6 +7,7 @@ use crate::ffi;
 use crate::future::Future;
 use crate::interpreter::{self, as_future, deadline, error, names};
 use crate::observer::{End, Observer};
+use crate::process::lending;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PySet, PyTuple};
@@ -15,6 +16,7 @@ use raddle_sync::{Moment, Mutex, WaitWord};
 use raddle_sys::fork;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 struct Arrivals {
     queue: VecDeque<usize>,
@@ -35,12 +37,15 @@ impl Arrivals {
 pub(crate) struct Collector {
     arrivals: Mutex<Arrivals>,
     bell: WaitWord,
+    /// One of the futures is such that a worker process which waits for it gives its place away.
+    lends_place: AtomicBool,
 }
 
 impl Collector {
     fn new(needed: usize, until_failure: bool) -> Arc<Self> {
         let arrivals = Arrivals { queue: VecDeque::new(), needed, until_failure, failed: false };
-        Arc::new(Self { arrivals: Mutex::new(arrivals), bell: WaitWord::new(0) })
+        let (bell, lends_place) = (WaitWord::new(0), AtomicBool::new(false));
+        Arc::new(Self { arrivals: Mutex::new(arrivals), bell, lends_place })
     }
 
     /// A future has ended, with a failure or without.
@@ -59,6 +64,7 @@ impl Collector {
 
     /// Sleeps until enough have arrived; false when `deadline` comes first.
     fn sleep(&self, py: Python<'_>, deadline: Option<Moment>) -> PyResult<bool> {
+        let _lent = lending::lend(py, self.lends_place.load(Ordering::Relaxed));
         loop {
             let seen = self.bell.load();
             if self.arrivals.lock().suffice() {
@@ -124,6 +130,7 @@ fn has_failed(future: &Bound<'_, PyAny>) -> PyResult<bool> {
 fn register(future: &Bound<'_, PyAny>, collector: &Arc<Collector>, index: usize) -> PyResult<Registered> {
     let py = future.py();
     if let Some(native) = as_future(future) {
+        collector.lends_place.fetch_or(native.get().lends_place(), Ordering::Relaxed);
         Future::observe(native, Observer::Collector(Arc::clone(collector), index));
         return Ok(Registered::Native);
     }

@@ -16,6 +16,7 @@ use crate::ffi::{self, CallResult};
 use crate::interpreter::{deadline, error, names};
 use crate::observer::{Observer, call_back};
 use crate::outcome;
+use crate::process::lending;
 use crate::sent::{Home, Outcome, Sent};
 use crate::views::{Viewed, Views};
 use crate::worker::Worker;
@@ -51,6 +52,8 @@ pub(crate) struct Future {
     pub(crate) views: Viewed,
     /// Nobody waits for it any more, or somebody has wanted it ended: it is not tried again.
     unwanted: AtomicBool,
+    /// Who waits for it in a worker process gives the worker's place away.
+    lends_place: AtomicBool,
     /// The garbage collector does not see it yet.
     untracked: AtomicBool,
 }
@@ -294,6 +297,11 @@ impl Future {
     /// Whether it goes back to the queue, for another attempt or because it has not begun.
     pub(crate) fn requeue(&self) -> bool {
         self.core.requeue()
+    }
+
+    /// Whether a worker process that waits for it gives its place away.
+    pub(crate) fn lends_place(&self) -> bool {
+        self.lends_place.load(Ordering::Relaxed)
     }
 
     /// Whether nobody wants a task to be tried again that has just gone back to the queue.
@@ -540,15 +548,26 @@ impl Future {
     }
 
     /// A coroutine begins to await the future.
-    fn _add_awaiter(&self) {
+    fn _add_awaiter(&self, py: Python<'_>) {
         self.core.add_awaiter();
+        if self.lends_place() {
+            lending::begin(py);
+        }
     }
 
     /// It no longer does; when it was `cancelled` and nobody else waits, the task is cancelled.
     fn _remove_awaiter(slf: &Bound<'_, Self>, cancelled: bool) {
+        if slf.get().lends_place() {
+            lending::end(slf.py());
+        }
         if slf.get().core.remove_awaiter(cancelled) {
             Self::abandon(slf);
         }
+    }
+
+    /// From now on, who waits for it in a worker process gives the worker's place away: what it waits for may need that.
+    fn _lend_place(&self) {
+        self.lends_place.store(true, Ordering::Relaxed);
     }
 
     /// For executors: marks the future as running. Returns False when it was cancelled.

@@ -1,6 +1,7 @@
 //! A map whose items are tasks of their own, with a future each: where items have options, or a subclass's `submit`.
 
 use crate::ffi;
+use crate::interpreter::as_future;
 use crate::observer::End;
 use crate::turns::ItemOutcome;
 use pyo3::prelude::*;
@@ -9,6 +10,7 @@ use raddle_sync::Mutex;
 use raddle_task::map::Map;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What the futures and the consumer of one map share.
 pub(crate) struct ItemTasks {
@@ -16,11 +18,17 @@ pub(crate) struct ItemTasks {
     pub(crate) function: Py<PyAny>,
     /// The futures that are not done, by the index of their item.
     pending: Mutex<HashMap<u64, Py<PyAny>>>,
+    /// They are such that a worker process which waits for them gives its place away.
+    lends_place: AtomicBool,
 }
 
 impl ItemTasks {
     pub(crate) fn new(map: Map<Py<PyAny>, ItemOutcome>, function: Py<PyAny>) -> Self {
-        Self { map, function, pending: Mutex::default() }
+        Self { map, function, pending: Mutex::default(), lends_place: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn lends_place(&self) -> bool {
+        self.lends_place.load(Ordering::Relaxed)
     }
 
     /// Submits one item, a tuple of arguments: `submit(function, args, kwargs)`. One thread at a time may be at it.
@@ -39,6 +47,8 @@ impl ItemTasks {
             cancel(&future);
             return Ok(());
         };
+        let lends_place = as_future(&future).is_some_and(|future| future.get().lends_place());
+        self.lends_place.fetch_or(lends_place, Ordering::Relaxed);
         self.pending.lock().insert(index, future.clone().unbind());
         let arrival = ItemArrival { tasks: Arc::clone(self), index };
         if let Err(error) = future.call_method1("add_done_callback", (arrival,)) {

@@ -75,7 +75,7 @@ mod extension {
     #[pymodule_export]
     use super::interpreter::{bind, tell_unraisable};
     #[pymodule_export]
-    use super::mapping::MapIterator;
+    use super::mapping::{MapIterator, map_tasks};
     #[pymodule_export]
     use super::multiprocessing::event::SharedEvent;
     #[pymodule_export]
@@ -97,7 +97,7 @@ mod extension {
     #[pymodule_export]
     use super::process::pool::ProcessPool;
     #[pymodule_export]
-    use super::process::serve::{serve, tell_blocked, tell_parent};
+    use super::process::serve::{serve, tell_parent};
     #[pymodule_export]
     use super::process::share::{Shared, find_shared, open_shared};
     #[pymodule_export]

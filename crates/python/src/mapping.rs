@@ -8,9 +8,10 @@ use crate::ffi;
 use crate::interpreter::{self, deadline, error, names};
 use crate::item_tasks::ItemTasks;
 use crate::process::batches::{BatchOptions, Batches};
+use crate::process::lending;
 use crate::process::pool::ProcessPool;
 use crate::turns::{ItemOutcome, Turns};
-use pyo3::exceptions::PyException;
+use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
@@ -32,6 +33,8 @@ enum Work {
 pub(crate) enum Executor<'a, 'py> {
     Threads(&'a Bound<'py, ThreadPool>),
     Processes(&'a Bound<'py, ProcessPool>),
+    /// One that has no map of its own: each item is a task.
+    Other(&'a Bound<'py, PyAny>),
 }
 
 impl Executor<'_, '_> {
@@ -39,6 +42,7 @@ impl Executor<'_, '_> {
         match self {
             Self::Threads(executor) => executor.as_any().clone().unbind(),
             Self::Processes(executor) => executor.as_any().clone().unbind(),
+            Self::Other(executor) => (*executor).clone().unbind(),
         }
     }
 }
@@ -84,6 +88,11 @@ impl Work {
     /// Publishes what has come and nobody has looked at; returns whether there was anything.
     fn unpack(&self, py: Python<'_>) -> bool {
         if let Self::Batches(batches) = self { batches.unpack(py) } else { false }
+    }
+
+    /// Whether a worker process that waits for it gives its place away.
+    fn lends_place(&self) -> bool {
+        if let Self::Tasks(tasks) = self { tasks.lends_place() } else { false }
     }
 
     /// Sleeps until a result may have come since `seen`.
@@ -257,6 +266,7 @@ impl MapIterator {
                 let options = BatchOptions { spread, size: turn, buffersize, priority, workers };
                 Work::Batches(Batches::new(map, function, share, &options)?)
             }
+            Executor::Other(_) => return Err(PyTypeError::new_err("the executor has no map of its own")),
         };
         let source = Source {
             iterator: items.clone().unbind(),
@@ -416,6 +426,7 @@ impl MapIterator {
                     if self.work.unpack(py) {
                         continue;
                     }
+                    let _lent = lending::lend(py, self.work.lends_place());
                     if !interpreter::sleep(py, self.deadline, |until| self.work.sleep(seen, until))? {
                         return Err(self.time_out(py));
                     }
@@ -473,6 +484,27 @@ impl MapIterator {
         let progress = self.work.map().progress();
         (progress.fed, progress.done)
     }
+}
+
+/// Starts a map over `items`, tuples of arguments, on an executor that has no map of its own: `submit(fn, args, kwargs)` makes each
+/// a task.
+#[pyfunction]
+#[pyo3(signature = (executor, r#fn, items, /, *, submit, timeout, buffersize, ordered, return_exceptions))]
+#[expect(clippy::too_many_arguments, reason = "one for each option of map")]
+pub(crate) fn map_tasks(
+    executor: &Bound<'_, PyAny>,
+    r#fn: &Bound<'_, PyAny>,
+    items: &Bound<'_, PyIterator>,
+    submit: Py<PyAny>,
+    timeout: Option<f64>,
+    buffersize: Option<u64>,
+    ordered: bool,
+    return_exceptions: bool,
+) -> PyResult<MapIterator> {
+    let (submit, spread, turn, priority) = (Some(submit), true, None, 0);
+    let options =
+        MapOptions { submit, timeout, turn, buffersize, ordered, return_exceptions, spread, priority };
+    MapIterator::start(&Executor::Other(executor), r#fn, items, options)
 }
 
 impl Drop for MapIterator {

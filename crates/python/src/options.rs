@@ -2,11 +2,13 @@
 
 use crate::collect::check_futures;
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyTuple};
+use pyo3::types::{PyString, PyTuple, PyType};
 use pyo3::{PyTraverseError, PyVisit};
 use std::time::Duration;
 
-/// The options of a task, checked and in native form. Made by `ThreadPoolExecutor.options`.
+/// The options of a task, checked and in native form. Made by `options` of an executor.
+///
+/// They can be pickled without `after`: what a task comes after is the affair of the process that has those futures.
 #[pyclass(frozen, module = "raddle._raddle")]
 pub(crate) struct TaskOptions {
     pub(crate) timeout: Option<Duration>,
@@ -41,6 +43,21 @@ impl TaskOptions {
         let span = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
         let (timeout, backoff) = (timeout.map(span), span(backoff));
         Ok(Self { timeout, retries, retry_on, backoff, schedule, priority, name, after: after.unbind() })
+    }
+
+    #[getter]
+    fn after(&self, py: Python<'_>) -> Py<PyTuple> {
+        self.after.clone_ref(py)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyType>, Bound<'py, PyTuple>)> {
+        let (py, this) = (slf.py(), slf.get());
+        let timeout = this.timeout.map(|timeout| timeout.as_secs_f64());
+        let pause = this.backoff.as_secs_f64();
+        let none = PyTuple::empty(py);
+        let arguments =
+            (timeout, this.retries, &this.retry_on, pause, &this.schedule, this.priority, &this.name, none);
+        Ok((slf.get_type(), arguments.into_pyobject(py)?))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

@@ -10,6 +10,7 @@
 
 use crate::future::Future;
 use crate::interpreter::{Nap, Naps};
+use crate::process::lending;
 use crate::threading::wanted::Wanted;
 use crate::threading::watch::Watch;
 use pyo3::prelude::*;
@@ -56,6 +57,7 @@ pub(crate) fn sleep(
 ) -> PyResult<bool> {
     let py = future.py();
     let _released = raddle_pool::release();
+    let _lent = lending::lend(py, future.get().lends_place());
     let mut naps = Naps::of_short_wait(deadline.is_some());
     match naps.sleep(py, deadline, &sleep) {
         Nap::Woken => return Ok(true),

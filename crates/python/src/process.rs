@@ -9,6 +9,7 @@
 //! | [`errands`] | what needs the interpreter after a task has ended |
 //! | [`functions`] | which functions workers have been told |
 //! | [`deaths`] | the exceptions that tell of a worker's death |
+//! | [`lending`] | a worker that waits for another one gives its place away |
 //! | [`letters`] | outcomes, until somebody asks for them |
 //! | [`share`] | objects that are put into shared memory once |
 //! | [`spec`] | how workers are started, as Python says it |
@@ -21,6 +22,7 @@ pub(crate) mod codec;
 pub(crate) mod deaths;
 pub(crate) mod errands;
 pub(crate) mod functions;
+pub(crate) mod lending;
 pub(crate) mod letters;
 pub(crate) mod pool;
 pub(crate) mod serve;

@@ -13,6 +13,7 @@ from raddle._internal.progress import with_progress
 if TYPE_CHECKING:
     from raddle._internal.executor import ThreadPoolExecutor
     from raddle._internal.processes.executor import ProcessPoolExecutor
+    from raddle._internal.processes.handles import Handle
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -79,7 +80,7 @@ Submit = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], StdlibF
 
 
 def start_map(
-    executor: ThreadPoolExecutor | ProcessPoolExecutor,
+    executor: ThreadPoolExecutor | ProcessPoolExecutor | Handle,
     arguments: MapArguments,
     *,
     submit: Submit | None = None,

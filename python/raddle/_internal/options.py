@@ -15,6 +15,7 @@ from raddle._internal.mapping import MapArguments, MapResults, start_map
 if TYPE_CHECKING:
     from raddle._internal.executor import ThreadPoolExecutor
     from raddle._internal.processes.executor import ProcessPoolExecutor
+    from raddle._internal.processes.handles import Handle
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,7 +37,7 @@ class TaskView:
 
     def __init__(
         self,
-        executor: ThreadPoolExecutor | ProcessPoolExecutor,
+        executor: ThreadPoolExecutor | ProcessPoolExecutor | Handle,
         native: _raddle.TaskOptions,
         *,
         plain: bool,
@@ -118,7 +119,7 @@ class TaskView:
 
 
 def make_view(
-    executor: ThreadPoolExecutor | ProcessPoolExecutor,
+    executor: ThreadPoolExecutor | ProcessPoolExecutor | Handle,
     *,
     timeout: float | None,
     retries: object,

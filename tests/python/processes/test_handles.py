@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pickle
 import threading
 import time
 from concurrent.futures import Executor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,6 +64,56 @@ def mapped(pool: Executor, count: int) -> list[int]:
 def test_map_works_through_a_handle() -> None:
     with ProcessPoolExecutor(1) as pool:
         assert pool.submit(mapped, pool, 20).result(60) == list(range(20))
+
+
+def tried(pool: Any, path: str) -> list[object]:
+    """Use a view of the handle: a task that fails at first, one that takes too long, and some that wait for others."""
+    flaky = pool.options(retries=3, backoff=0.001).submit(fail_at_first, path)
+    endless = pool.options(timeout=0.1, name="endless").submit(exec, "while True: pass")
+    ready = threading.Event()
+    with ThreadPoolExecutor(1) as own:
+        first = own.submit(ready.wait)
+        after = pool.options(after=[first, flaky]).submit(abs, -4)
+        ready.set()
+    doomed = pool.options(after=endless).submit(int)
+    items = pool.options(retries=1, priority=2).map(abs, [-1, -2], buffersize=1)
+    ranked = pool.options(priority=5).map(pow, [2, 3], [2, 2])
+    errors = [endless.exception(), doomed.exception()]
+    names = [type(error).__name__ for error in (*errors, errors[1].__cause__)]
+    return [flaky.result(), after.result(), names, list(items), list(ranked)]
+
+
+def fail_at_first(path: str) -> str:
+    if not os.path.exists(path):
+        with open(path, "w"):
+            raise ValueError
+    return "second"
+
+
+def test_options_work_through_a_handle(tmp_path: Path) -> None:
+    with ProcessPoolExecutor(1) as pool:
+        assert pool.submit(tried, pool, str(tmp_path / "seen")).result(60) == [
+            "second",
+            4,
+            ["TaskTimeout", "DependencyFailed", "TaskTimeout"],
+            [1, 2],
+            [4, 9],
+        ]
+        assert (pool.stats().retried, pool.stats().timed_out) == (1, 1)
+
+
+async def awaiting(pool: Any, depth: int) -> int:
+    if depth == 0:
+        return 0
+    parts = [pool.submit(awaiting, pool, depth - 1) for _ in range(2)]
+    return 1 + sum(await asyncio.gather(*parts))
+
+
+def test_coroutines_give_their_place_away_too() -> None:
+    with ProcessPoolExecutor(1) as pool:
+        assert pool.submit(awaiting, pool, 3).result(60) == 7
+        futures = [pool.submit(os.getpid) for _ in range(20)]
+        assert len({future.result(60) for future in futures}) == 1
 
 
 def fail(pool: Executor) -> str:

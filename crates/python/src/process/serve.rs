@@ -6,7 +6,7 @@
 use crate::context::in_loaded;
 use crate::ffi::{self, CallResult};
 use crate::process::codec::{Codec, Pickled, corrupt};
-use crate::process::share;
+use crate::process::{lending, share};
 use pyo3::exceptions::{PyBaseException, PyException, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
@@ -117,14 +117,6 @@ pub(crate) fn serve(
     worker.work(py)
 }
 
-/// Tells the parent that this worker's task waits for another one of the pool, so that another worker takes its place; or, with False,
-/// that it does so no longer. Returns False where this process is no worker.
-#[pyfunction]
-#[pyo3(signature = (blocked, /))]
-pub(crate) fn tell_blocked(py: Python<'_>, blocked: bool) -> PyResult<bool> {
-    say_aloud(py, if blocked { message::BLOCKED } else { message::RESUMED }, &[])
-}
-
 /// Tells the parent something of this worker's own accord, from any thread; waits for room in the channel.
 ///
 /// Arguments: `kind`, from 0; `body`, that fits into a message. Returns False where this process is no worker.
@@ -134,18 +126,23 @@ pub(crate) fn tell_parent(py: Python<'_>, kind: u16, body: &[u8]) -> PyResult<bo
     if body.len() > LARGEST {
         return Err(PyValueError::new_err("a note is too long"));
     }
-    say_aloud(py, message::NOTE.saturating_add(kind), body)
-}
-
-fn say_aloud(py: Python<'_>, kind: u16, body: &[u8]) -> PyResult<bool> {
     let Some(voice) = VOICE.get(OnceLock::new).get() else { return Ok(false) };
-    let message = Message { kind, flags: 0, task: 0, parts: &[body] };
+    let message = Message { kind: message::NOTE.saturating_add(kind), flags: 0, task: 0, parts: &[body] };
     while voice.say(&message).is_err() {
         let until = Some(Moment::now() + ROOM_NAP);
         py.detach(|| voice.sleep_for_room(until));
         py.check_signals()?;
     }
     Ok(true)
+}
+
+/// Tells the parent something that consists of its kind, whatever signals arrive meanwhile; nothing where this process is no worker.
+pub(crate) fn say_surely(py: Python<'_>, kind: u16) {
+    let Some(voice) = VOICE.get(OnceLock::new).get() else { return };
+    while voice.say(&Message { kind, flags: 0, task: 0, parts: &[] }).is_err() {
+        let until = Some(Moment::now() + ROOM_NAP);
+        py.detach(|| voice.sleep_for_room(until));
+    }
 }
 
 /// What a worker is to do, unpickled.
@@ -220,6 +217,7 @@ impl Worker {
     }
 
     fn call(&mut self, py: Python<'_>, header: Header, body: &[u8]) -> PyResult<()> {
+        lending::begin_task();
         let begun = Moment::now();
         let run = || {
             let Assignment { function, content, context } = self.unpack(py, header, body)?;
@@ -253,6 +251,7 @@ impl Worker {
     }
 
     fn batch(&mut self, py: Python<'_>, header: Header, body: &[u8]) -> PyResult<()> {
+        lending::begin_task();
         let begun = Moment::now();
         let run = || {
             let Assignment { function, content, context } = self.unpack(py, header, body)?;

@@ -7,9 +7,8 @@
 ```
 
 The parent finds the pipe through /proc, by the number that comes with each request; so it costs nothing where nobody
-has a handle. While a task waits for the result of another one, its worker takes no part in the count of workers:
-another one is started or woken in its place, and one worker is enough for any depth. That is known of `result()`,
-`exception()` and `map`; who waits in another way, as with `wait`, keeps the place.
+has a handle. While a task waits for futures of a handle, in whichever of Raddle's ways, its worker takes no part in the
+count of workers: another one is started or woken in its place, and one worker is enough for any depth.
 
 A handle of a handle, in a pool that a task has made, asks the parent's parent through the parent.
 """
@@ -17,20 +16,30 @@ A handle of a handle, in a pool that a task has made, asks the parent's parent t
 from __future__ import annotations
 
 import concurrent.futures
+import functools
 import itertools
 import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future as StdlibFuture
 from struct import Struct
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from raddle import _raddle
-from raddle._internal import serialization
+from raddle._internal import (
+    bound,  # noqa: F401  (what a future needs of Python)
+    serialization,
+)
+from raddle._internal.errors import DependencyFailed
 from raddle._internal.future import Future
 from raddle._internal.processes.forwarding import tell
 from raddle._internal.processes.notes import REQUEST
+
+if TYPE_CHECKING:
+    from raddle._internal.mapping import MapResults, Submit
+    from raddle._internal.options import TaskView
 
 T = TypeVar("T")
 
@@ -81,10 +90,72 @@ class Handle(concurrent.futures.Executor):
         Raises:
             RuntimeError: this process is no worker; or, from the future, the executor is shut down.
         """
+        return self._submit_with(None, fn, args, kwargs)
+
+    def options(
+        self,
+        *,
+        timeout: float | None = None,
+        retries: int = 0,
+        retry_on: type[BaseException] | Iterable[type[BaseException]] = (Exception,),
+        backoff: float | Callable[[int], float] | None = None,
+        priority: int = 0,
+        name: str | None = None,
+        after: Iterable[StdlibFuture[Any]] = (),
+    ) -> TaskView:
+        """Look at the executor through options, as its own method does; `backoff` is called where the executor is."""
+        from raddle._internal.options import make_view
+
+        return make_view(
+            self,
+            timeout=timeout,
+            retries=retries,
+            retry_on=retry_on,
+            backoff=backoff,
+            priority=priority,
+            name=name,
+            after=after,
+        )
+
+    def map(
+        self,
+        fn: Callable[..., T],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int | None = None,
+        buffersize: int | None = None,
+        ordered: bool = True,
+        progress: bool = False,
+        return_exceptions: bool = False,
+    ) -> MapResults[T]:
+        """Call `fn` with the items of the iterables, each as a task of its own."""
+        from raddle._internal.mapping import MapArguments, start_map
+
+        arguments = MapArguments(
+            fn, iterables, timeout, chunksize, buffersize, ordered, progress, return_exceptions
+        )
+        return start_map(self, arguments, submit=lambda fn, args, kwargs: self.submit(fn, *args, **kwargs))
+
+    def _submit_with(
+        self,
+        options: _raddle.TaskOptions | None,
+        fn: Callable[..., T],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Future[T]:
         if self._shut_down:
             raise RuntimeError("cannot schedule new futures after shutdown")
-        future: Future[T] = _Awaited()
-        call = serialization.dumps((fn, args, kwargs), None)
+        future: Future[T] = Future()
+        future._lend_place()
+        call = serialization.dumps((fn, args, kwargs, options), None)
+        if options is not None and options.after:
+            _Turn(options.after, future, lambda: self._send(future, call))
+        else:
+            self._send(future, call)
+        self._futures.add(future)
+        return future
+
+    def _send(self, future: Future[Any], call: bytes) -> None:
         number = _answers().expect(future)
         contents = (os.getpid(), _answers().fd, number, self._place, call)
         if not tell(REQUEST, serialization.dumps(contents, None)):
@@ -92,8 +163,23 @@ class Handle(concurrent.futures.Executor):
             raise RuntimeError(
                 "an executor can be used in the process that made it, and in its worker processes"
             )
-        self._futures.add(future)
-        return future
+
+    def _map(
+        self,
+        fn: Callable[..., T],
+        items: Iterator[Any],
+        *,
+        submit: Submit | None,
+        spread: bool,
+        turn: int | None,  # noqa: ARG002  (each item is a task)
+        priority: int,
+        **options: Any,
+    ) -> MapResults[T]:
+        if submit is None:
+            ranked = _raddle.TaskOptions(None, 0, (), 0.0, None, priority, None, ())
+            submit = functools.partial(self._submit_with, ranked)
+        tuples = items if spread else ((item,) for item in items)
+        return _raddle.map_tasks(self, fn, tuples, submit=submit, **options)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no further tasks through this handle; the executor itself goes on."""
@@ -105,33 +191,41 @@ class Handle(concurrent.futures.Executor):
                 future.exception()
 
 
-class _Awaited(Future[T]):
-    """The future of a task that the parent runs: who waits for it gives the worker's place away."""
+class _Turn:
+    """Has a task sent when the futures that it comes after have ended well; or its own fails."""
 
-    __slots__ = ()
+    def __init__(
+        self, others: tuple[StdlibFuture[Any], ...], future: Future[Any], send: Callable[[], None]
+    ) -> None:
+        self._future = future
+        self._send = send
+        self._missing = len(others)
+        self._lock = threading.Lock()
+        for other in others:
+            other.add_done_callback(self._arrive)
 
-    def result(self, timeout: float | None = None) -> T:
-        with _Release(self):
-            return super().result(timeout)
+    def _arrive(self, other: StdlibFuture[Any]) -> None:
+        cause = concurrent.futures.CancelledError() if other.cancelled() else other.exception()
+        with self._lock:
+            over = self._missing <= 0
+            self._missing = 0 if cause is not None else self._missing - 1
+            if over or self._missing:
+                return
+        if self._future.cancelled():
+            return
+        if cause is not None:
+            failed = DependencyFailed(f"a task that this one comes after failed: {other}")
+            failed.__cause__ = cause
+            self._fail(failed)
+            return
+        try:
+            self._send()
+        except Exception as error:
+            self._fail(error)
 
-    def exception(self, timeout: float | None = None) -> BaseException | None:
-        with _Release(self):
-            return super().exception(timeout)
-
-
-class _Release:
-    """Gives the place away while the task waits."""
-
-    def __init__(self, future: Future[Any]) -> None:
-        self._counts = not future.done() and threading.current_thread() is threading.main_thread()
-
-    def __enter__(self) -> None:
-        if self._counts:
-            _raddle.tell_blocked(True)
-
-    def __exit__(self, *_: object) -> None:
-        if self._counts:
-            _raddle.tell_blocked(False)
+    def _fail(self, error: Exception) -> None:
+        if self._future.set_running_or_notify_cancel():
+            self._future.set_exception(error)
 
 
 _FRAME = Struct("<QQ")
@@ -211,8 +305,11 @@ def serve(body: bytes) -> None:
 def _submit(answer: _Answer, place: tuple[int, int], call: bytes) -> None:
     try:
         executor = find(*place)
-        fn, args, kwargs = serialization.loads(call, [])
-        future = executor.submit(fn, *args, **kwargs)
+        fn, args, kwargs, options = serialization.loads(call, [])
+        if options is None:
+            future = executor.submit(fn, *args, **kwargs)
+        else:
+            future = executor._submit_with(options, fn, args, kwargs)  # type: ignore[attr-defined]  # Raddle's
     except BaseException as error:
         answer.fail(error)
     else:
