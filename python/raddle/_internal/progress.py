@@ -39,6 +39,8 @@ class _RichBar:
         class Rate(progress.ProgressColumn):
             def render(self, task: progress.Task) -> Text:
                 rate = task.finished_speed or task.speed
+                if rate is None and task.completed and task.elapsed:
+                    rate = task.completed / task.elapsed  # all of them came at once
                 return Text("" if rate is None else f"{rate:,.1f} items/s", style="progress.data.speed")
 
         columns = (

@@ -31,5 +31,5 @@ class Kind:
 
 THREADS = Kind("threads", ThreadPoolExecutor, BrokenThreadPool, shares_memory=True, kills=False)
 PROCESSES = Kind("processes", ProcessPoolExecutor, BrokenProcessPool, shares_memory=False, kills=True)
-#: `ProcessPoolExecutor` is still the stdlib's; add PROCESSES once it is Raddle's.
-KINDS = (THREADS,)
+
+KINDS = (THREADS, PROCESSES)
