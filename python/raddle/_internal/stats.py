@@ -11,7 +11,8 @@ class ExecutorStats:
         workers: threads or processes alive.
         busy: of these, running a task or on the way to one.
         idle: of these, without one.
-        blocked: of these, inside a task that waits for another one, or that was given up at its timeout; only threads.
+        blocked: of these, inside a task that waits for another one of the executor, or (of threads) was given up at
+            its timeout.
         queued: tasks that are ready to start (for threads, also workers' turns at a map).
         deferred: tasks that wait for a dependency or for their next attempt.
         completed: tasks and items of maps that have returned.

@@ -102,6 +102,25 @@ def test_options_work_through_a_handle(tmp_path: Path) -> None:
         assert (pool.stats().retried, pool.stats().timed_out) == (1, 1)
 
 
+def wait_for(pool: Executor, path: str) -> None:
+    pool.submit(wait_until_there_is, path).result()
+
+
+def wait_until_there_is(path: str) -> None:
+    while not os.path.exists(path):
+        time.sleep(0.001)
+
+
+def test_workers_that_wait_are_counted_as_blocked(tmp_path: Path) -> None:
+    path = str(tmp_path / "there")
+    with ProcessPoolExecutor(1) as pool:
+        future = pool.submit(wait_for, pool, path)
+        until(lambda: (pool.stats().blocked, pool.stats().busy, pool.stats().queued) == (1, 1, 0))
+        open(path, "w").close()
+        future.result(30)
+        until(lambda: (pool.stats().blocked, pool.stats().busy) == (0, 0))
+
+
 async def awaiting(pool: Any, depth: int) -> int:
     if depth == 0:
         return 0

@@ -86,8 +86,10 @@ pub enum Submit<T> {
 pub struct Stats {
     /// Workers that have been asked for and have not died.
     pub workers: usize,
-    /// Of these: with a task in their hands.
+    /// Of these: with a task in their hands, and at it.
     pub busy: usize,
+    /// Of these: with a task that waits for another one.
+    pub blocked: usize,
     /// Tasks that no worker has been handed.
     pub queued: usize,
     /// Tasks in workers' hands.
@@ -335,7 +337,8 @@ impl<C: Client> Pool<C> {
         let shared = self.shared.lock();
         Stats {
             workers: shared.workers.len(),
-            busy: shared.workers.iter().filter(|(_, worker)| worker.in_hand() > 0).count(),
+            busy: shared.workers.iter().filter(|(_, worker)| worker.in_hand() > 0 && !worker.blocked).count(),
+            blocked: shared.workers.iter().filter(|(_, worker)| worker.blocked).count(),
             queued: shared.queued(),
             handed: shared.in_hand(),
             died: self.died.load(Ordering::Relaxed),

@@ -562,9 +562,9 @@ impl ProcessPool {
         for (name, figure) in [
             ("workers", stats.workers),
             ("busy", stats.busy),
-            ("idle", stats.workers - stats.busy),
-            ("blocked", 0),
-            ("queued", stats.queued + stats.handed.saturating_sub(stats.busy)),
+            ("idle", stats.workers - stats.busy - stats.blocked),
+            ("blocked", stats.blocked),
+            ("queued", stats.queued + stats.handed.saturating_sub(stats.busy + stats.blocked)),
             ("deferred", pool.client().deferred.len()),
         ] {
             figures.set_item(name, figure)?;
