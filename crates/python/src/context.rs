@@ -54,6 +54,18 @@ pub(crate) fn in_loaded<R>(
     }
 }
 
+/// The same for one of several calls, none of which is to see what another one sets.
+pub(crate) fn in_copy_of_loaded<R>(
+    py: Python<'_>,
+    context: Option<&Bound<'_, PyAny>>,
+    body: impl FnOnce() -> R,
+) -> PyResult<R> {
+    match context {
+        Some(context) => ffi::in_context(&ffi::copy_context(context)?, body),
+        None => in_blank(py, body),
+    }
+}
+
 /// The worker ends: its blank context goes while the interpreter is there, not with the thread's other locals. (A reference
 /// that is dropped without the interpreter is left in a common pool, whose lock a fork may catch.)
 pub(crate) fn forget_blank() {

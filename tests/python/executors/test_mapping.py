@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import itertools
 import sys
 import threading
@@ -235,7 +236,11 @@ def test_without_an_interest_in_results_every_call_is_made(
 
 
 def test_each_item_has_the_context_and_shares_no_changes(view: Any) -> None:
-    assert list(view.map(jobs.change_variable, range(20))) == ["unset"] * 20
+    for value in ("unset", "caller's"):
+        context = contextvars.copy_context()
+        if value != "unset":
+            context.run(jobs.VARIABLE.set, value)
+        assert context.run(lambda: list(view.map(jobs.change_variable, range(20)))) == [value] * 20
 
 
 def test_retries_hold_for_each_item(pool: Any, tmp_path: Path) -> None:

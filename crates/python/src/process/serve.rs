@@ -3,7 +3,7 @@
 //! The interpreter is let go only while there is nothing to do. Whatever a task raises is its outcome, `SystemExit` and
 //! `KeyboardInterrupt` included, as in the stdlib.
 
-use crate::context::in_loaded;
+use crate::context::{in_copy_of_loaded, in_loaded};
 use crate::ffi::{self, CallResult};
 use crate::process::codec::{Codec, Pickled, corrupt};
 use crate::process::{lending, share};
@@ -260,7 +260,7 @@ impl Worker {
             let spread = header.kind == message::SPREAD_BATCH;
             let (results, mut failures) = (PyList::empty(py), Vec::new());
             for (index, item) in items.iter().enumerate() {
-                let outcome = in_loaded(py, context.as_ref(), || {
+                let outcome = in_copy_of_loaded(py, context.as_ref(), || {
                     let outcome = match item.cast::<PyTuple>() {
                         Ok(args) if spread => ffi::call(&function, args, None),
                         _ => ffi::call_one(&function, &item),
