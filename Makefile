@@ -69,7 +69,7 @@ endef
 
 # ---------------------------------------------------------------------------------------------------- for users
 
-demo: $(VENV)/.wheel $(VENV)/.extra-cli ## build, install and run the demo on the standard library's sources
+demo: $(VENV)/.wheel $(VENV)/.extra-demo ## build, install and run the demo on the standard library's sources
 	$(PY) examples/demo $(ARGS)
 
 docs: $(VENV)/.wheel $(VENV)/.extra-docs ## build the documentation into build/docs and target/doc, warnings are errors

@@ -1,4 +1,4 @@
-"""The main job of Raddle on real input: four kinds of concurrent work over a tree of Python files.
+"""The main job of Raddle on real input: five kinds of concurrent work over a tree of Python files.
 
 Run it as ``python examples/demo``; ``--help`` lists the options. Each module is one idea:
 
@@ -9,6 +9,7 @@ Run it as ``python examples/demo``; ``--help`` lists the options. Each module is
 | `complexity` | the figures per function that the second job computes |
 | `server`, `client` | the local HTTP server that answers late, and how to ask it |
 | `ways` | one function over many files: serial, stdlib, Raddle, asyncio, processes |
+| `arrays` | a convolution over large arrays: serial, stdlib, joblib, Raddle |
 | `pipeline` | three stages joined by bounded queues: by hand, and with Raddle |
 | `plan` | which jobs are run in which ways |
 | `measure` | time each way and hold its results to the others' |

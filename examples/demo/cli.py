@@ -16,7 +16,7 @@ from .corpus import Corpus, NoInput, discover, standard_library
 from .interrupt import interrupt_no_more, interrupt_once
 from .measure import WayFailed, measure
 from .page import render
-from .plan import JOBS, plan
+from .plan import JOBS, left_out, plan
 from .progress import live_progress
 from .table import Run, as_json, print_table
 from .ways import settle
@@ -50,6 +50,9 @@ def _run(options: argparse.Namespace, check_interrupt: Callable[[], None]) -> Ru
     outcomes = []
     with live_progress(check_interrupt) as progress:
         for key in options.job or JOBS:
+            if package := left_out(key):
+                print(f"demo: left out {key}: {package} is not installed", file=sys.stderr)
+                continue
             with plan(key, corpus, options.workers) as job:
                 outcomes.append(measure(job, progress))
     return Run(corpus, options.workers, outcomes, perf_counter() - begin)
@@ -71,7 +74,7 @@ def _tell(run: Run, options: argparse.Namespace) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="demo",
-        description="Do four kinds of concurrent work serially, with the standard library and with Raddle, "
+        description="Do five kinds of concurrent work serially, with the standard library and with Raddle, "
         "check that the results agree, and compare the times.",
     )
     parser.add_argument(

@@ -39,6 +39,13 @@ class Fetched(NamedTuple):
     size: int
 
 
+class Sharpened(NamedTuple):
+    """The shape of an array, and the SHA-256 of its numbers."""
+
+    shape: tuple[int, ...]
+    sha256: str
+
+
 class Piped(NamedTuple):
     """What the three stages of the pipeline made of one file."""
 
@@ -46,7 +53,7 @@ class Piped(NamedTuple):
     analysed: Analysed
 
 
-Result = Compressed | Analysed | Fetched | Piped
+Result = Compressed | Analysed | Fetched | Piped | Sharpened
 
 
 def compress(data: bytes) -> Compressed:

@@ -11,7 +11,7 @@ from .corpus import Source
 from .jobs import Result
 from .ways import Tick
 
-Family = Literal["serial", "stdlib", "raddle"]
+Family = Literal["serial", "stdlib", "peer", "raddle"]
 
 
 class Way(NamedTuple):

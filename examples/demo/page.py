@@ -21,12 +21,12 @@ _PAGE = Template(
 :root {
   color-scheme: light dark;
   --page: #f6f7f9; --card: #ffffff; --line: #dfe3e8; --ink: #1b2430; --soft: #56616f;
-  --serial: #8a94a3; --stdlib: #3f78c5; --raddle: #c8501f; --good: #1c7a45; --bad: #b3261e;
+  --serial: #8a94a3; --stdlib: #3f78c5; --peer: #8357b5; --raddle: #c8501f; --good: #1c7a45; --bad: #b3261e;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --page: #12161c; --card: #1a2029; --line: #303946; --ink: #e7ebf0; --soft: #a2adba;
-    --serial: #7d8899; --stdlib: #6ba1ea; --raddle: #f08352; --good: #5fc78d; --bad: #ff8a80;
+    --serial: #7d8899; --stdlib: #6ba1ea; --peer: #b18ae0; --raddle: #f08352; --good: #5fc78d; --bad: #ff8a80;
   }
 }
 * { box-sizing: border-box; }
@@ -66,7 +66,8 @@ p { margin: 0; }
   display: grid; grid-template-columns: 66px 74px; column-gap: 10px;
   text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums;
 }
-.serial { background: var(--serial); } .stdlib { background: var(--stdlib); } .raddle { background: var(--raddle); }
+.serial { background: var(--serial); } .stdlib { background: var(--stdlib); }
+.peer { background: var(--peer); } .raddle { background: var(--raddle); }
 @media (max-width: 640px) {
   .card { padding: 16px; }
   .chart li { grid-template-columns: 1fr auto; padding: 6px 0; }
@@ -97,6 +98,7 @@ $verdict
 <ul class="key" aria-label="Colours of the bars">
 <li><span class="swatch serial"></span>serial</li>
 <li><span class="swatch stdlib"></span>standard library</li>
+<li><span class="swatch peer"></span>other packages</li>
 <li><span class="swatch raddle"></span>Raddle</li>
 <li class="soft">Bars show the speed-up over serial, the dotted line 1 ×: longer is better.</li>
 </ul>

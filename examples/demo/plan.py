@@ -4,8 +4,9 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from importlib.util import find_spec
 
-from . import pipeline, ways
+from . import arrays, pipeline, ways
 from .client import TIMEOUT, Client, connect, fetch_with_asyncio
 from .corpus import Corpus, Source
 from .jobs import Fetched, Result, analyse_file, compress_file, receive
@@ -25,7 +26,12 @@ SERIAL_SAMPLE = 20
 PIPELINE_SAMPLE = 240
 """Files that go through the pipeline: what it is made of has been measured with all of them."""
 
-JOBS = ("compress", "analyse", "fetch", "pipeline")
+JOBS = ("compress", "analyse", "arrays", "fetch", "pipeline")
+
+
+def left_out(key: str) -> str:
+    """Return the package without which a job can't be done here, or nothing."""
+    return "numpy" if key == "arrays" and find_spec("numpy") is None else ""
 
 
 @contextmanager
@@ -44,6 +50,8 @@ def plan(key: str, corpus: Corpus, workers: int) -> Iterator[Job]:
         yield _compress(corpus.files, workers)
     elif key == "analyse":
         yield _analyse(corpus.files, workers)
+    elif key == "arrays":
+        yield _arrays(corpus.files, workers)
     else:
         files = corpus.files if key == "fetch" else sample(corpus.files, PIPELINE_SAMPLE)
         with serve(files, DELAY) as address, connect(address) as client:
@@ -85,6 +93,25 @@ def _analyse(files: Sequence[Source], workers: int) -> Job:
             Way("Raddle threads", "raddle", workers, _with(ways.raddle_threads, analyse_file, workers)),
             Way("stdlib processes", "stdlib", workers, _with(ways.stdlib_processes, analyse_file, workers)),
             Way("Raddle processes", "raddle", workers, _with(ways.raddle_processes, analyse_file, workers)),
+        ],
+    )
+
+
+def _arrays(files: Sequence[Source], workers: int) -> Job:
+    images = arrays.spectrograms(files)
+    of = partial(arrays.of, images)
+    joblib = [Way("joblib", "peer", workers, of(arrays.with_joblib, workers))] if find_spec("joblib") else []
+    size = sum(image.nbytes for image in images.values())
+    return Job(
+        "arrays",
+        "Sharpen spectrograms",
+        f"Arrays of {size / 1e6:,.0f} MB in all go to the processes, and as many come back.",
+        [Source("", name, image.nbytes) for name, image in images.items()],
+        [
+            Way("serial", "serial", 1, of(arrays.serially)),
+            Way("stdlib processes", "stdlib", workers, of(arrays.with_stdlib_processes, workers)),
+            *joblib,
+            Way("Raddle processes", "raddle", workers, of(arrays.with_raddle_processes, workers)),
         ],
     )
 

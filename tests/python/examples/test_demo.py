@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +30,20 @@ LIMIT = 100.0  # seconds; far above what any of these runs takes
 WAYS = {
     "compress": ["serial", "stdlib threads", "Raddle threads"],
     "analyse": ["serial", "stdlib threads", "Raddle threads", "stdlib processes", "Raddle processes"],
+    "arrays": ["serial", "stdlib processes", "joblib", "Raddle processes"],
     "fetch": ["serial", "stdlib threads", "Raddle threads", "stdlib asyncio"],
     "pipeline": ["serial", "stdlib threads", "Raddle threads"],
 }
 TITLES = {
     "compress": "Hash and compress",
     "analyse": "Parse and measure complexity",
+    "arrays": "Sharpen spectrograms",
     "fetch": "Fetch over HTTP",
     "pipeline": "Pipeline of the three",
 }
+
+if find_spec("numpy") is None:
+    del WAYS["arrays"], TITLES["arrays"]
 
 
 def demo(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -71,14 +77,16 @@ def test_serial_fetching_is_a_sample_and_says_so(full_run: dict[str, Any]) -> No
         (job["key"], way["name"]) for job in full_run["jobs"] for way in job["ways"] if way["extrapolated"]
     }
     assert extrapolated == {("fetch", "serial"), ("pipeline", "serial")}
-    serial = full_run["jobs"][2]["ways"][0]
+    (serial,) = (job["ways"][0] for job in full_run["jobs"] if job["key"] == "fetch")
     assert serial["measured_files"] < FILES
     assert serial["seconds"] == pytest.approx(serial["measured_seconds"] * FILES / serial["measured_files"])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("key", "work"), [("compress", compress), ("analyse", analyse), ("fetch", receive)], ids=list(WAYS)[:3]
+    ("key", "work"),
+    [("compress", compress), ("analyse", analyse), ("fetch", receive)],
+    ids=["compress", "analyse", "fetch"],
 )
 def test_digests_are_those_of_the_files(
     key: str, work: Callable[[bytes], Any], full_run: dict[str, Any], folder: Path
@@ -228,6 +236,33 @@ def test_files_that_are_no_python_are_counted_and_nothing_breaks(tmp_path: Path)
     assert "2 functions" in done.stdout
     assert "highest is 1, of g (name \\udcff?#%.py:1)" in done.stdout
     assert "Warning" not in done.stderr
+
+
+WITHOUT = """
+import runpy, sys
+
+sys.modules["{package}"] = None
+sys.argv[0] = {demo!r}
+runpy.run_path({demo!r}, run_name="__main__")
+"""
+
+
+def test_a_job_whose_package_is_missing_is_left_out_and_named(folder: Path) -> None:
+    code = WITHOUT.format(package="numpy", demo=str(DEMO))
+    done = python("-c", code, "--path", folder, "--job", "arrays", "--job", "compress")
+    assert done.returncode == 0, done.stderr
+    assert "demo: left out arrays: numpy is not installed" in done.stderr
+    assert "Sharpen" not in done.stdout
+
+
+@pytest.mark.slow
+def test_a_way_whose_package_is_missing_is_left_out(folder: Path) -> None:
+    pytest.importorskip("numpy")
+    code = WITHOUT.format(package="joblib", demo=str(DEMO))
+    done = python("-c", code, "--path", folder, "--job", "arrays")
+    assert done.returncode == 0, done.stderr
+    assert "joblib" not in done.stdout
+    assert "Raddle processes" in done.stdout
 
 
 # -------------------------------------------------------------------------------------------------------- Ctrl-C
