@@ -1,0 +1,7 @@
+"""`python -m raddle` is the command `raddle`."""
+
+import sys
+
+from raddle.cli.main import main
+
+sys.exit(main())
