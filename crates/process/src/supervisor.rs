@@ -113,6 +113,8 @@ impl Ord for Entry {
 
 #[derive(Default)]
 struct Inbox {
+    /// Zygotes that will be wanted.
+    expected: Vec<Arc<Spec>>,
     starts: Vec<Start>,
     agenda: BinaryHeap<Reverse<Entry>>,
     sequence: u64,
@@ -150,6 +152,14 @@ pub(crate) fn next_ticket() -> u64 {
 /// When the supervisor itself can't be started.
 pub(crate) fn start(start: Start) -> io::Result<()> {
     office().post(|inbox| inbox.starts.push(start))
+}
+
+/// Has what forks workers made ready, so that it is when a worker is asked for: nothing where it is there, or where nothing forks them.
+/// What goes wrong with it is told to whoever asks for a worker.
+pub fn expect(launch: &Launch) {
+    if let Launch::Zygote(spec, _) = launch {
+        let _ = office().post(|inbox| inbox.expected.push(Arc::clone(spec)));
+    }
 }
 
 /// Has something done at its time, on the supervisor's thread. It must be short, and must not wait.

@@ -112,6 +112,7 @@ impl Desk {
     fn work(&mut self) -> Option<Moment> {
         loop {
             let mut inbox = self.office.inbox.lock();
+            let expected = std::mem::take(&mut inbox.expected);
             let starts = std::mem::take(&mut inbox.starts);
             let due = inbox.agenda.peek().map(|Reverse(entry)| entry.moment);
             let action = match due {
@@ -119,6 +120,9 @@ impl Desk {
                 _ => None,
             };
             drop(inbox);
+            for spec in expected {
+                let _ = self.nursery(&spec);
+            }
             if starts.is_empty() && action.is_none() {
                 let overdue = self.bury_overdue();
                 return [due, overdue].into_iter().flatten().min();

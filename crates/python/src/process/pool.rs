@@ -23,9 +23,10 @@ use raddle_process::channel::LARGEST;
 use raddle_process::message::{self, Fields};
 use raddle_process::pool::{Definition, Order, Pool, Sentence, Settings, Submit};
 use raddle_process::store::{Refused, Stored};
+use raddle_process::supervisor::{self, Launch};
 use raddle_sync::{ForkCell, Moment, Mutex, Wake};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Once, OnceLock};
 use std::time::Duration;
 
 /// How long one who waits for room in the arena relies on being told.
@@ -38,6 +39,8 @@ pub(crate) struct Share {
     functions: Functions,
     pub(crate) codec: Arc<Codec>,
     path: Mutex<Told>,
+    launch: Launch,
+    expected: Once,
 }
 
 /// Where the workers find modules, as they have been told last: with their order, or since.
@@ -70,7 +73,15 @@ impl Native {
             crate::ending::register_processes(&pool);
             let place = Arc::new(Site(Arc::clone(&pool)));
             let functions = Functions::new(pool.definitions().clone());
-            Ok(Arc::new(Share { pool, place, functions, codec, path: Mutex::default() }))
+            Ok(Arc::new(Share {
+                pool,
+                place,
+                functions,
+                codec,
+                path: Mutex::default(),
+                launch: settings.launch.clone(),
+                expected: Once::new(),
+            }))
         });
         made.map_err(|error: PyErr| error.to_string())
     }
@@ -146,6 +157,8 @@ impl Share {
         if !constant && !insist {
             return Ok(None);
         }
+        // A program's first pickle takes imports, which go on while the process that forks workers starts.
+        self.expected.call_once(|| supervisor::expect(&self.launch));
         let py = function.py();
         let pickle = self.codec.dump_function(function)?;
         let pickle = pickle.as_bytes();

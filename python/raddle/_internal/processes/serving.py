@@ -8,6 +8,7 @@ import sys
 from raddle import _raddle
 from raddle._internal import serialization
 from raddle._internal.processes import forwarding, native_threads
+from raddle._internal.serialization import plain  # noqa: F401  (every first task wants it, so the zygote imports it)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,9 +71,7 @@ def log_failure() -> None:
 
 
 def warm() -> None:
-    """Import, in a zygote that has nothing else to do, what a worker does with its first task."""
-    for module in ("plain", "pickling", "namespaces", "large", "functions"):
-        __import__(f"raddle._internal.serialization.{module}")
+    """Import, in a zygote that has nothing else to do, what many tasks want, and no first one is to wait for."""
     import re  # noqa: F401
     import threading  # noqa: F401
 
