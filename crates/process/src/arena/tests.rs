@@ -404,6 +404,28 @@ fn alignment_beyond_all_reason_is_gathered_over() {
     assert!(view.copy(64 * MIB as u64, 16 * MIB as u64).expect("within") == pattern(1, 16 * MIB));
 }
 
+/// From some size on, two threads fill a block.
+#[test]
+fn parts_of_any_size_arrive_whole() {
+    let (arena, gallery) = arena_and_gallery(256 * MIB);
+    let sizes = [100, 33 * MIB + 7, 1, 20 * MIB, 17 * MIB - 1];
+    let block = arena.allocate(length_of(sizes).expect("few")).expect("there is room");
+    let mut writer = arena.writer(block);
+    let parts: Vec<_> = (0..).zip(sizes).map(|(seed, len)| pattern(seed, len)).collect();
+    let places: Vec<u64> = parts
+        .iter()
+        .map(|part| {
+            writer.align(ALIGNMENT);
+            writer.put(part)
+        })
+        .collect();
+    drop(writer);
+    let view = show(&gallery, block);
+    for (part, place) in parts.iter().zip(places) {
+        assert!(view.copy(place, part.len() as u64).expect("within") == *part, "the one at {place}");
+    }
+}
+
 #[test]
 fn an_arena_needs_memory_that_it_can_write_to() {
     let arena = Arena::new(MIB).expect("address space is plentiful");

@@ -2,17 +2,21 @@
 
 use super::space::{Place, Space, Span};
 use super::{ALIGNMENT, Block};
-use raddle_sync::primitives::{AtomicUsize, Mutex, Ordering};
+use raddle_sync::primitives::{AtomicBool, AtomicUsize, Mutex, Ordering};
 use raddle_sys::fork;
 use raddle_sys::memory::{Access, Advice, HUGE_PAGE, Mapping, Memory, page_size};
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::thread;
 
 /// How much free memory stays warm, unless [`Arena::keep_warm`] says otherwise.
 const WARM: usize = 256 << 20;
 /// How much is gathered into huge pages at a time: what a processor's last cache holds, so that the copy finds there what the system
 /// has just zeroed, and enough to make up for the call.
 const STEP: usize = 4 * HUGE_PAGE;
+/// From so many bytes on that are still to be gathered, two threads fill a block: the system zeroes each page first, which takes longer
+/// than the copy, and so much work makes up for starting a thread.
+const COMPANY: usize = 2 * STEP;
 
 /// Memory in which this process writes blocks for others to view.
 ///
@@ -226,6 +230,14 @@ impl BlockWriter<'_> {
         let begin = self.at;
         let mut copied = 0;
         while copied < len {
+            let gathering = self.gather.filter(|gather| gather.start == self.start + self.at);
+            if let Some(gather) = gathering
+                && gather.len.min(len - copied) >= COMPANY
+            {
+                // SAFETY: the caller vouches for the source.
+                copied += unsafe { self.put_in_company(bytes.add(copied), len - copied, gather) };
+                continue;
+            }
             let step = (len - copied).min(self.gathered() - self.at);
             // SAFETY: the caller vouches for the source. The target is within the block (asserted above), which is within the
             // mapping, and nobody else writes there: blocks don't overlap, each has one writer, and readers have private mappings.
@@ -237,6 +249,47 @@ impl BlockWriter<'_> {
             self.at += step;
         }
         as_u64(begin)
+    }
+
+    /// Copies up to `len` bytes to where the pages to be gathered begin, which is where the writer stands, with the help of another thread.
+    /// Returns how many.
+    ///
+    /// # Safety
+    ///
+    /// As for [`put_raw`](BlockWriter::put_raw), whose assertion holds.
+    unsafe fn put_in_company(&mut self, bytes: *const u8, len: usize, gather: Span) -> usize {
+        let len = len.min(gather.len);
+        let steps = len.div_ceil(STEP);
+        let (next, refused) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let (this, source) = (&*self, Source(bytes));
+        let work = || {
+            loop {
+                let step = next.fetch_add(1, Ordering::Relaxed);
+                if step >= steps {
+                    return;
+                }
+                let at = step * STEP;
+                let pages = Span { start: gather.start + at, len: STEP.min(gather.len - at) };
+                if !refused.load(Ordering::Relaxed) && !this.make_huge(pages) {
+                    refused.store(true, Ordering::Relaxed);
+                }
+                // SAFETY: as in `put_raw`; each step is taken by one of the threads.
+                unsafe {
+                    let target = this.arena.mapping.as_ptr().add(this.start + this.at + at);
+                    target.copy_from_nonoverlapping(source.from(at), STEP.min(len - at));
+                }
+            }
+        };
+        thread::scope(|scope| {
+            // Where there is no other thread to be had, this one does it alone.
+            let _ = thread::Builder::new().name("raddle-copy".into()).spawn_scoped(scope, work);
+            work();
+        });
+        let done = gather.len.min(steps * STEP);
+        let rest = Span { start: gather.start + done, len: gather.len - done };
+        self.gather = (!refused.load(Ordering::Relaxed) && rest.len > 0).then_some(rest);
+        self.at += len;
+        len
     }
 
     /// How many bytes are left to fill.
@@ -268,6 +321,25 @@ impl BlockWriter<'_> {
             unsafe { self.arena.mapping.as_ptr().add(start).write_volatile(0) };
         }
         self.arena.mapping.advise(pages.start, pages.len, Advice::Collapse).is_ok()
+    }
+}
+
+/// What is copied by two threads.
+#[derive(Clone, Copy)]
+struct Source(*const u8);
+
+// SAFETY: it is only read, and for as long as the call lasts to which the caller has lent it.
+unsafe impl Send for Source {}
+// SAFETY: likewise.
+unsafe impl Sync for Source {}
+
+impl Source {
+    /// # Safety
+    ///
+    /// There are more than `at` bytes.
+    unsafe fn from(&self, at: usize) -> *const u8 {
+        // SAFETY: the caller says so.
+        unsafe { self.0.add(at) }
     }
 }
 

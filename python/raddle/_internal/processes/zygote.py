@@ -64,7 +64,9 @@ def main(socket: _socket.socket, preparation: dict[str, Any]) -> NoReturn:
         surroundings.take(preparation)
         suspect = ""
         thresholds = gc.get_threshold()
-        gc.set_threshold(0)  # what is imported stays; looking through it again and again would take a tenth of the time
+        gc.set_threshold(
+            0
+        )  # what is imported stays; looking through it again and again would take a tenth of the time
         for module in preparation["preload"]:
             threads = _threads()
             __import__(module)
