@@ -11,6 +11,7 @@
 //! | [`share`] | an object that is put into shared memory once |
 //! | [`store`] | the parent's arena of arguments |
 //! | [`launch`] | how worker processes come to be |
+//! | [`rpc`] | calls from one process to another, through shared memory |
 //! | [`primitives`] | what processes wait for together: locks, semaphores, queues of messages |
 //! | [`Corrupt`] | what a reader says who finds nonsense there |
 
@@ -31,6 +32,8 @@ pub mod parcel;
 pub mod pool;
 #[cfg(not(loom))]
 pub mod primitives;
+#[cfg(not(loom))]
+pub mod rpc;
 #[cfg(not(loom))]
 pub mod share;
 #[cfg(not(loom))]

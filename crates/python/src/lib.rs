@@ -77,6 +77,8 @@ mod extension {
     #[pymodule_export]
     use super::mapping::{MapIterator, map_tasks};
     #[pymodule_export]
+    use super::multiprocessing::calls::{RemoteCallee, RemoteCaller, receive_offer};
+    #[pymodule_export]
     use super::multiprocessing::event::SharedEvent;
     #[pymodule_export]
     use super::multiprocessing::lock::{SharedLock, SharedRLock};

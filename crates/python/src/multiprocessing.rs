@@ -10,9 +10,11 @@
 //! | [`semaphore`], [`event`], [`waiters`] | semaphores, `Event`, the queue of a `Condition` |
 //! | [`queue`] | queues |
 //! | [`pipe`] | messages over pipes and sockets |
+//! | [`calls`] | what goes between a manager and its proxies |
 //! | [`encoding`] | how an object becomes a message, and the reverse |
 //! | [`short_cuts`] | the short ways of what nobody else wants |
 
+pub(crate) mod calls;
 mod encoding;
 pub(crate) mod event;
 pub(crate) mod lock;

@@ -81,26 +81,30 @@ fn is_plain(object: &Bound<'_, PyAny>, looks: &mut u32) -> bool {
 /// What `object` is sent as. Raises what pickling raises.
 #[inline]
 pub(super) fn encode<'a, 'py>(object: &'a Bound<'py, PyAny>) -> PyResult<Encoded<'a, 'py>> {
+    plain(object).map_or_else(|| pickled(object).map(Encoded::Pickled), Ok)
+}
+
+/// What `object` is sent as, if it is so simple that it need not be pickled.
+#[inline]
+pub(super) fn plain<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Option<Encoded<'a, 'py>> {
     if object.is_none() {
-        return Ok(Encoded::Nothing(NONE));
+        return Some(Encoded::Nothing(NONE));
     }
     if object.is_exact_instance_of::<PyInt>() {
-        if let Some(number) = ffi::small_int(object) {
-            return Ok(Encoded::Number(INT, number.to_ne_bytes()));
-        }
-    } else if let Ok(text) = object.cast_exact::<PyString>() {
-        // Some texts are not valid Unicode.
-        if let Ok(text) = text.to_str() {
-            return Ok(Encoded::Borrowed(TEXT, text.as_bytes()));
-        }
-    } else if let Ok(bytes) = object.cast_exact::<PyBytes>() {
-        return Ok(Encoded::Borrowed(BYTES, bytes.as_bytes()));
-    } else if let Ok(number) = object.cast_exact::<PyFloat>() {
-        return Ok(Encoded::Number(FLOAT, number.value().to_ne_bytes()));
-    } else if let Ok(truth) = object.cast_exact::<PyBool>() {
-        return Ok(Encoded::Nothing(if truth.is_true() { TRUE } else { FALSE }));
+        return ffi::small_int(object).map(|number| Encoded::Number(INT, number.to_ne_bytes()));
     }
-    pickled(object).map(Encoded::Pickled)
+    if let Ok(text) = object.cast_exact::<PyString>() {
+        // Some texts are not valid Unicode.
+        return text.to_str().ok().map(|text| Encoded::Borrowed(TEXT, text.as_bytes()));
+    }
+    if let Ok(bytes) = object.cast_exact::<PyBytes>() {
+        return Some(Encoded::Borrowed(BYTES, bytes.as_bytes()));
+    }
+    if let Ok(number) = object.cast_exact::<PyFloat>() {
+        return Some(Encoded::Number(FLOAT, number.value().to_ne_bytes()));
+    }
+    let truth = object.cast_exact::<PyBool>().ok()?;
+    Some(Encoded::Nothing(if truth.is_true() { TRUE } else { FALSE }))
 }
 
 /// The object, pickled. Raises what that raises.

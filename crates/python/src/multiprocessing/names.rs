@@ -15,6 +15,9 @@ pub(crate) struct Names {
     /// `pickle.loads`.
     pub(crate) loads: Py<PyAny>,
     pub(crate) on_error: Py<PyString>,
+    /// What a manager says before what a method has returned, and before an exception.
+    pub(crate) returned: Py<PyString>,
+    pub(crate) raised: Py<PyString>,
 }
 
 impl Names {
@@ -56,6 +59,8 @@ pub(crate) fn bind_multiprocessing(namespace: &Bound<'_, PyAny>) -> PyResult<()>
         dumps: object("dumps")?,
         loads: object("loads")?,
         on_error: PyString::new(py, "_on_queue_feeder_error").unbind(),
+        returned: PyString::new(py, "#RETURN").unbind(),
+        raised: PyString::new(py, "#ERROR").unbind(),
     };
     // A second import (a reload) keeps the first classes.
     let _ = NAMES.set(py, names);

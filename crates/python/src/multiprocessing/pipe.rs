@@ -14,14 +14,31 @@ use std::os::fd::BorrowedFd;
 /// More is never asked for at once, so that a length that is nonsense does not take memory before the bytes are there.
 const AT_ONCE: usize = 1 << 20;
 
-/// Runs `step` without the interpreter again and again until it is done, and lets Python handle the signals that arrive.
-fn persist<T: Send>(py: Python<'_>, mut step: impl FnMut() -> io::Result<Option<T>> + Send) -> PyResult<T> {
+/// What a signal does that arrives while a message is on its way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Signals {
+    /// Python handles it at once, and what it raises ends the transfer.
+    AtOnce,
+    /// Python handles it once the transfer is over: half a message would leave the connection useless.
+    Later,
+}
+
+/// Runs `step` without the interpreter again and again until it is done.
+pub(super) fn persist<T: Send>(
+    py: Python<'_>,
+    signals: Signals,
+    mut step: impl FnMut() -> io::Result<Option<T>> + Send,
+) -> PyResult<T> {
     let _released = raddle_pool::release();
     loop {
         match py.detach(&mut step) {
             Ok(Some(done)) => return Ok(done),
             Ok(None) => {}
-            Err(error) if error.kind() == ErrorKind::Interrupted => interpreter::look(py)?,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {
+                if signals == Signals::AtOnce {
+                    interpreter::look(py)?;
+                }
+            }
             Err(error) => return Err(error.into()),
         }
     }
@@ -42,24 +59,39 @@ pub(crate) fn send_object(fd: i32, thing: &Bound<'_, PyAny>) -> PyResult<()> {
         header[4..].copy_from_slice(&(body.len() as u64).to_be_bytes());
         &header[..]
     };
-    let fd = borrow_fd(fd)?;
+    write_all(thing.py(), borrow_fd(fd)?, Signals::AtOnce, [header, body])
+}
+
+/// Writes both parts, one after the other.
+pub(super) fn write_all(
+    py: Python<'_>,
+    fd: BorrowedFd<'_>,
+    signals: Signals,
+    [first, second]: [&[u8]; 2],
+) -> PyResult<()> {
     let mut sent = 0;
-    persist(thing.py(), || {
-        let (before, after) = (sent.min(header.len()), sent.saturating_sub(header.len()));
-        sent += descriptor::write(fd, [&header[before..], &body[after..]])?;
-        Ok((sent == header.len() + body.len()).then_some(()))
+    persist(py, signals, || {
+        let (before, after) = (sent.min(first.len()), sent.saturating_sub(first.len()));
+        sent += descriptor::write(fd, [&first[before..], &second[after..]])?;
+        Ok((sent == first.len() + second.len()).then_some(()))
     })
 }
 
 /// Reads until `buffer` has `len` bytes.
-fn fill(py: Python<'_>, fd: BorrowedFd<'_>, buffer: &mut Vec<u8>, len: usize) -> PyResult<()> {
+pub(super) fn fill(
+    py: Python<'_>,
+    fd: BorrowedFd<'_>,
+    signals: Signals,
+    buffer: &mut Vec<u8>,
+    len: usize,
+) -> PyResult<()> {
     while buffer.len() < len {
         let mut had = buffer.len();
         let end = len.min(had + AT_ONCE);
         buffer.try_reserve(end - had).map_err(|_| PyMemoryError::new_err("a message is too long"))?;
         buffer.resize(end, 0);
         let space = &mut *buffer;
-        let complete = persist(py, || {
+        let complete = persist(py, signals, || {
             if had == 0 {
                 linger(|| descriptor::is_readable(fd));
             }
@@ -81,18 +113,25 @@ fn fill(py: Python<'_>, fd: BorrowedFd<'_>, buffer: &mut Vec<u8>, len: usize) ->
 #[pyfunction]
 #[pyo3(signature = (fd, /))]
 pub(crate) fn receive_object(py: Python<'_>, fd: i32) -> PyResult<Bound<'_, PyAny>> {
-    let fd = borrow_fd(fd)?;
-    let mut buffer = Vec::new();
-    fill(py, fd, &mut buffer, 4)?;
+    receive_rest(py, borrow_fd(fd)?, &mut Vec::new())
+}
+
+/// Receives an object whose first bytes, if any, have been read already: not more than four.
+pub(super) fn receive_rest<'py>(
+    py: Python<'py>,
+    fd: BorrowedFd<'_>,
+    buffer: &mut Vec<u8>,
+) -> PyResult<Bound<'py, PyAny>> {
+    fill(py, fd, Signals::AtOnce, buffer, 4)?;
     let len = i32::from_be_bytes(buffer[..4].try_into().expect("four bytes"));
     let len = if len == -1 {
-        fill(py, fd, &mut buffer, 12)?;
+        fill(py, fd, Signals::AtOnce, buffer, 12)?;
         usize::try_from(u64::from_be_bytes(buffer[4..].try_into().expect("eight bytes"))).ok()
     } else {
         usize::try_from(len).ok()
     };
     let len = len.ok_or_else(|| PyOSError::new_err("bad message length"))?;
     buffer.clear();
-    fill(py, fd, &mut buffer, len)?;
-    unpickled(py, &buffer)
+    fill(py, fd, Signals::AtOnce, buffer, len)?;
+    unpickled(py, buffer)
 }

@@ -1,7 +1,7 @@
 """Managers: the stdlib's, over Raddle's connections.
 
-Server, proxies and registration are the stdlib's own, so proxies are of its classes, and either side may be the
-stdlib's. What a manager's calls cost is mostly the way there and back, and that is Raddle's: see `connections`.
+Proxies and registration are the stdlib's own, so proxies are of its classes, and either side may be the stdlib's.
+What a manager's calls cost is mostly the way there and back, and that is Raddle's: see `manager_calls`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from multiprocessing import process, resource_tracker
 from multiprocessing.managers import BaseManager as _StdlibBase
 from typing import Any
 
-from raddle._internal.multiprocessing.connections import Client, Listener
 from raddle._internal.multiprocessing.contexts import DEFAULT
+from raddle._internal.multiprocessing.manager_calls import Client, Listener, Server, SharedMemoryServer
 from raddle._internal.multiprocessing.pools import Pool
 
 
@@ -66,9 +66,18 @@ class _Ours:
         ctx = ctx or DEFAULT.get_context()
         _StdlibBase.__init__(self, address, authkey, serializer, ctx, **more)  # type: ignore[arg-type,unused-ignore]
 
+    def get_server(self) -> Any:
+        """Return a server, to be run in this process."""
+        server = super().get_server()  # type: ignore[misc]
+        if type(server) is _stdlib.Server:
+            server.__class__ = Server  # type: ignore[assignment]  # the stdlib's method names its own
+        return server
+
 
 class BaseManager(_Ours, _stdlib.BaseManager):
     """Starts a process that holds objects, or connects to one, and makes proxies for them."""
+
+    _Server: Any = Server
 
 
 class SyncManager(BaseManager, _stdlib.SyncManager):
@@ -80,6 +89,8 @@ SyncManager.register("Pool", Pool, _stdlib.PoolProxy)  # type: ignore[attr-defin
 
 class SharedMemoryManager(BaseManager, _stdlib.SharedMemoryManager):
     """A manager of blocks of shared memory, which are removed when it ends."""
+
+    _Server = SharedMemoryServer
 
     def __init__(self, *args: Any, **named: Any) -> None:
         resource_tracker.ensure_running()  # or this process and the manager's would each start one
