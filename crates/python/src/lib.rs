@@ -105,7 +105,7 @@ mod extension {
     #[pymodule_export]
     use super::process::spec::LaunchSpec;
     #[pymodule_export]
-    use super::process::zygote::die_with_parent;
+    use super::process::zygote::{die_with_parent, disregard_terminal};
     #[pymodule_export]
     use super::queue::base::Queue;
     #[pymodule_export]

@@ -11,7 +11,7 @@ use crate::process::batches::{BatchOptions, Batches};
 use crate::process::lending;
 use crate::process::pool::ProcessPool;
 use crate::turns::{ItemOutcome, Turns};
-use pyo3::exceptions::{PyException, PyTypeError};
+use pyo3::exceptions::{PyException, PyRuntimeError, PyStopIteration, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
@@ -388,7 +388,7 @@ impl MapIterator {
     fn deliver(&self, py: Python<'_>, outcome: ItemOutcome) -> PyResult<Py<PyAny>> {
         let failure = match outcome {
             Some(Err(exception)) if !self.return_exceptions => {
-                PyErr::from_value(exception.into_bound(py).into_any())
+                as_raised(py, PyErr::from_value(exception.into_bound(py).into_any()))
             }
             None => PyErr::from_type(names(py).cancelled_error.bind(py).clone(), ()),
             Some(result) => {
@@ -405,6 +405,17 @@ impl MapIterator {
         self.end(py);
         Err(failure)
     }
+}
+
+/// What an iterator raises for an item's exception: a `StopIteration` would end it as if there were no more results. Generators do
+/// the same (PEP 479), and so does the stdlib's map.
+fn as_raised(py: Python<'_>, error: PyErr) -> PyErr {
+    if !error.is_instance_of::<PyStopIteration>(py) {
+        return error;
+    }
+    let raised = PyRuntimeError::new_err("an item of the map raised StopIteration");
+    raised.set_cause(py, Some(error));
+    raised
 }
 
 #[pymethods]

@@ -38,6 +38,74 @@ pub fn die_with_parent(expected_parent: u32) -> io::Result<bool> {
     Ok(parent_id() == expected_parent)
 }
 
+/// As [`die_with_parent`], and with this process ends the group that it leads by then: what it has started goes too.
+///
+/// The group is killed by the handler of a real-time signal, [`death_signal`]. A process that is stopped, or that blocks it, does
+/// not run the handler before it goes on: who has to be sure needs a second line.
+///
+/// # Errors
+///
+/// None that a Linux system is known to give.
+pub fn die_with_parent_and_group(expected_parent: u32) -> io::Result<bool> {
+    let signal = death_signal();
+    handle(signal, end_group as *const () as libc::sighandler_t)?;
+    // SAFETY: the set is initialized by the call before it is used.
+    unsafe {
+        let mut set = std::mem::zeroed::<libc::sigset_t>();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, signal);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
+    }
+    // SAFETY: takes two numbers.
+    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal) })?;
+    Ok(parent_id() == expected_parent)
+}
+
+/// The signal by which [`die_with_parent_and_group`] hears of the parent's end.
+#[must_use]
+pub fn death_signal() -> i32 {
+    libc::SIGRTMAX() - 5
+}
+
+extern "C" fn end_group(_signal: libc::c_int) {
+    // SAFETY: all of these are async-signal-safe, and take numbers.
+    unsafe {
+        let process = libc::getpid();
+        if libc::getpgrp() == process {
+            libc::kill(0, libc::SIGKILL);
+        }
+        libc::kill(process, libc::SIGKILL);
+    }
+}
+
+extern "C" fn do_nothing(_signal: libc::c_int) {}
+
+/// Leaves what the terminal has to say to others: SIGINT does nothing here, and a process in the background may read and set the
+/// terminal's modes instead of being stopped.
+///
+/// Programs that this process executes are interrupted as usual: SIGINT is caught, not ignored, which they would inherit.
+///
+/// # Errors
+///
+/// None that a Linux system is known to give.
+pub fn disregard_terminal() -> io::Result<()> {
+    handle(libc::SIGINT, do_nothing as *const () as libc::sighandler_t)?;
+    // To catch these would have the call that raised them repeated for ever.
+    handle(libc::SIGTTIN, libc::SIG_IGN)?;
+    handle(libc::SIGTTOU, libc::SIG_IGN)
+}
+
+fn handle(signal: i32, handler: libc::sighandler_t) -> io::Result<()> {
+    // SAFETY: all zeros is a valid action; the handlers above are static and only do what a handler may.
+    let status = unsafe {
+        let mut action = std::mem::zeroed::<libc::sigaction>();
+        action.sa_sigaction = handler;
+        action.sa_flags = libc::SA_RESTART;
+        libc::sigaction(signal, &raw const action, std::ptr::null_mut())
+    };
+    check(status).map(drop)
+}
+
 /// Makes this process the leader of a new process group, so that it and the processes that it makes can be killed together.
 ///
 /// # Errors
@@ -116,6 +184,48 @@ mod tests {
         let parent = id();
         assert!(check_in_child(60, || parent_id() == parent && die_with_parent(parent).expect("granted")));
         assert!(check_in_child(60, || !die_with_parent(parent + 1).expect("granted")));
+    }
+
+    #[test]
+    fn what_a_process_has_started_ends_with_the_parent() {
+        let (read, write) = std::io::pipe().expect("descriptors");
+        let (mut started, mut starts) = std::io::pipe().expect("descriptors");
+        // SAFETY: single calls between fork and exit; the shell is a program of its own.
+        let parent = unsafe { libc::fork() };
+        if parent == 0 {
+            let middle = id();
+            // SAFETY: as above.
+            if unsafe { libc::fork() } == 0 {
+                let is_there = die_with_parent_and_group(middle).expect("granted");
+                lead_group().expect("no leader of a session");
+                let sleep = Command::new("sleep").arg("600").stdout(write).spawn();
+                assert!(is_there && sleep.is_ok());
+                std::io::Write::write_all(&mut starts, b"!").expect("a pipe");
+                loop {
+                    std::thread::park();
+                }
+            }
+            std::io::Read::read_exact(&mut started, &mut [0]).expect("a pipe");
+            // SAFETY: ends the process as nothing else does.
+            unsafe { libc::_exit(0) };
+        }
+        drop(write);
+        // The pipe ends with the last of them.
+        let mut nothing = Vec::new();
+        std::io::Read::read_to_end(&mut &read, &mut nothing).expect("a pipe");
+        assert!(nothing.is_empty());
+        // SAFETY: our own child.
+        unsafe { libc::waitpid(parent, std::ptr::null_mut(), 0) };
+    }
+
+    #[test]
+    fn what_is_disregarded_here_is_as_usual_in_another_program() {
+        assert!(check_in_child(60, || {
+            disregard_terminal().expect("granted");
+            kill(id(), libc::SIGINT).expect("we are there");
+            let status = Command::new("sh").args(["-c", "kill -INT $$"]).status().expect("a shell");
+            std::os::unix::process::ExitStatusExt::signal(&status) == Some(libc::SIGINT)
+        }));
     }
 
     #[test]

@@ -227,6 +227,14 @@ def test_an_input_that_ends_its_own_map(view: Any) -> None:
     assert view.submit(pow, 2, 3).result(LONG) == 8
 
 
+def test_an_item_that_raises_stop_iteration_does_not_end_the_results(view: Any) -> None:
+    results = view.map(next, [iter([5]), iter([]), iter([7])])
+    assert next(results) == 5
+    with pytest.raises(RuntimeError, match="StopIteration") as caught:
+        next(results)
+    assert isinstance(caught.value.__cause__, StopIteration)
+
+
 @pytest.mark.parametrize("progress", [True, False])
 def test_without_an_interest_in_results_every_call_is_made(
     single_view: Any, journal: Journal, progress: bool

@@ -7,7 +7,7 @@ use crate::context::{in_copy_of_loaded, in_loaded};
 use crate::ffi::{self, CallResult};
 use crate::process::codec::{Codec, Pickled, corrupt};
 use crate::process::{lending, share};
-use pyo3::exceptions::{PyBaseException, PyException, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyBaseException, PyException, PyRuntimeError, PySystemExit, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 use raddle_process::Corrupt;
@@ -16,7 +16,7 @@ use raddle_process::channel::{Bell, Header, LARGEST, Message, Voice, WorkerSide}
 use raddle_process::message::{self, Fields, Place, Reader};
 use raddle_process::parcel;
 use raddle_sync::{ForkCell, Moment};
-use raddle_sys::process;
+use raddle_sys::{fork, process};
 use std::cell::{Cell, OnceCell};
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -39,6 +39,8 @@ struct Worker {
     codec: Codec,
     run_coroutine: Py<PyAny>,
     memory: Option<Allowance>,
+    /// Of this process's forks: a child that a task has forked, and that comes back from the task, is no worker.
+    epoch: u32,
 }
 
 /// A function that the worker has been told. It is unpickled by its first call: what that does to the worker is the call's doing.
@@ -107,6 +109,7 @@ pub(crate) fn serve(
         codec: Codec::new(py)?,
         run_coroutine,
         memory: max_memory.map(|most| Allowance { most, measured_at: 0 }),
+        epoch: fork::epoch(),
     };
     let _ = VOICE.get(OnceLock::new).set(worker.side.voice());
     if let Err(error) = ffi::invoke(prepare, ()) {
@@ -157,6 +160,19 @@ struct Assignment<'py> {
 struct Batch<'py> {
     results: Bound<'py, PyList>,
     failures: Vec<(usize, Py<PyBaseException>)>,
+}
+
+/// The end of a process that a task has forked, and that came back from the task: as of a program at its last line. The task's
+/// outcome is what its worker says.
+fn leave_forked(py: Python<'_>, failure: Option<Py<PyBaseException>>) -> PyErr {
+    match failure.map(|exception| PyErr::from_value(exception.into_bound(py).into_any())) {
+        None => PySystemExit::new_err(0),
+        Some(exit) if exit.is_instance_of::<PySystemExit>(py) => exit,
+        Some(error) => {
+            error.print(py);
+            PySystemExit::new_err(1)
+        }
+    }
 }
 
 impl Worker {
@@ -236,8 +252,16 @@ impl Worker {
             })
         };
         let outcome = run().unwrap_or_else(|error: PyErr| Err(error.into_value(py)));
+        if self.is_forked() {
+            return Err(leave_forked(py, outcome.err()));
+        }
         let ended = Moment::now();
         self.reply(py, header.task, outcome, begun, ended)
+    }
+
+    /// Whether a task has forked this process, and come back in it too.
+    fn is_forked(&self) -> bool {
+        self.epoch != fork::epoch()
     }
 
     /// Waits for a coroutine, if that is what a call has returned.
@@ -268,6 +292,11 @@ impl Worker {
                     self.complete(py, outcome)
                 })?;
                 match outcome {
+                    _ if self.is_forked() => {
+                        return outcome
+                            .map(|_| Batch { results, failures })
+                            .map_err(|exception| PyErr::from_value(exception.into_bound(py).into_any()));
+                    }
                     Ok(result) => results.append(result)?,
                     Err(exception) => {
                         results.append(py.None())?;
@@ -278,6 +307,9 @@ impl Worker {
             Ok(Batch { results, failures })
         };
         let ran = run();
+        if self.is_forked() {
+            return Err(leave_forked(py, ran.err().map(|error| error.into_value(py))));
+        }
         let ended = Moment::now();
         let dumped = ran.and_then(|batch| self.dump_batch(py, batch));
         match dumped {

@@ -7,10 +7,13 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from marshal import dumps
+from resource import getrlimit
 from typing import Any, NamedTuple
 
 from raddle._internal.processes import bootstrap, identity
 from raddle._internal.processes.bootstrap import FROZEN
+from raddle._internal.processes.privileges import groups, privileges, umask
+from raddle._internal.processes.surroundings import LIMITS
 
 _BOOTSTRAP = os.path.abspath(bootstrap.__file__)
 SERVE = "raddle._internal.processes.serving:serve"
@@ -74,7 +77,8 @@ def specification(
     seen: list[Any] = [item for item in environment.items() if item[0].startswith(_STARTUP)]
     if modules:
         seen = [environment, preparation["path"], preparation["folder"], preparation["argv"]]
-    key = (zygote, program, tuple(arguments), tuple(modules), serve, dumps(seen, _FORMAT))
+    allowed = (*privileges(), groups(), *map(_version, modules))
+    key = (zygote, program, tuple(arguments), tuple(modules), serve, dumps(seen, _FORMAT), allowed)
     return Specification(program, arguments, list(environment.items()), dumps(preparation, _FORMAT), key)
 
 
@@ -148,6 +152,10 @@ def _surroundings() -> dict[str, Any]:
     get_digits = getattr(sys, "get_int_max_str_digits", None)
     return {
         "folder": _folder(),
+        "umask": umask(),
+        "affinity": sorted(os.sched_getaffinity(0)),
+        "nice": os.getpriority(os.PRIO_PROCESS, 0),
+        "limits": {name: getrlimit(number) for name, number in LIMITS.items()},
         "recursion_limit": sys.getrecursionlimit(),
         "int_max_str_digits": None if get_digits is None else get_digits(),
         "dont_write_bytecode": sys.dont_write_bytecode,
@@ -160,9 +168,23 @@ def _surroundings() -> dict[str, Any]:
 
 def _absolute(entry: str) -> str:
     """Let an entry of `sys.path` mean what it means here; an empty one means the working directory."""
-    if entry and not os.path.isabs(entry) and os.path.exists(entry):
-        return os.path.abspath(entry)
+    if entry and not os.path.isabs(entry):
+        # What has been imported from it was found from the working directory of that time.
+        found: object = getattr(sys.path_importer_cache.get(entry), "path", None)
+        if isinstance(found, str) and os.path.isabs(found):
+            return found
+        if os.path.exists(entry):
+            return os.path.abspath(entry)
     return entry
+
+
+def _version(module: str) -> tuple[str, int] | None:
+    """Tell which file a preloaded module comes from, and when that was written: an edited one is another one."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    try:
+        return (file, os.stat(file).st_mtime_ns) if isinstance(file, str) else None
+    except OSError:
+        return None
 
 
 def _folder() -> str | None:

@@ -145,7 +145,7 @@ class ProcessPoolExecutor(_raddle.ProcessPool, concurrent.futures.ProcessPoolExe
             max_workers=max_workers,
             max_pending=max_pending,
             raises_when_full=on_full == "raise",
-            launch=starting.launch(way, tuple(preload), variables),
+            launch=starting.launch(way, preload, variables),
             order=starting.Order(
                 way, initializer, initargs, variables, max_memory_per_child, forward_logging
             ),

@@ -10,7 +10,7 @@ from marshal import loads
 from signal import SIG_DFL, SIG_SETMASK, SIGTERM, pthread_sigmask, set_wakeup_fd, signal
 
 from raddle import _raddle
-from raddle._internal.processes import worker_main
+from raddle._internal.processes import surroundings, worker_main
 
 
 def fork(body: bytes, fds: list[int], foreign: Iterable[int] = ()) -> int:
@@ -41,7 +41,7 @@ def fork(body: bytes, fds: list[int], foreign: Iterable[int] = ()) -> int:
         return pid
     code = 1
     try:
-        if not _raddle.die_with_parent(parent):
+        if not _raddle.die_with_parent(parent, group=True):
             os._exit(1)
         for fd in foreign:
             os.close(fd)
@@ -52,7 +52,9 @@ def fork(body: bytes, fds: list[int], foreign: Iterable[int] = ()) -> int:
         set_wakeup_fd(-1)
         worker_main.name_process("raddle-worker")
         worker_main.leave_parent()
-        code = worker_main.serve(loads(body), fds)
+        order = loads(body)
+        surroundings.follow_thread(order)
+        code = worker_main.serve(order, fds)
     except BaseException:
         worker_main.show_error()
     finally:

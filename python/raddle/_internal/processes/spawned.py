@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def main(socket: _socket.socket, preparation: dict[str, Any]) -> NoReturn:
     """Prepare, and be the worker that the next message describes. Returns in no case."""
     parent: int = preparation["parent"]
-    if not _raddle.die_with_parent(parent):
+    if not _raddle.die_with_parent(parent, group=True):
         os._exit(0)
     zygote.settle_in(socket)
     request = receive(socket)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from raddle import _raddle
 from raddle._internal import serialization
+from raddle._internal.machine import memory_limit
 from raddle._internal.processes import environment, forked, notes
+from raddle._internal.processes.privileges import privileges
 
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
@@ -23,16 +25,28 @@ def way(start: Start | None, context: BaseContext | None) -> Start:
 
     Raises:
         ValueError: there is no such way.
+        TypeError: `context` is none of multiprocessing's.
     """
+    if start is None and context is not None:
+        if not hasattr(context, "get_start_method"):
+            raise TypeError(f"mp_context must be what multiprocessing.get_context() returns, not {context!r}")
+        return _BY_METHOD[context.get_start_method()]
     if start is None:
-        return "zygote" if context is None else _BY_METHOD[context.get_start_method()]
+        return "zygote"
     if start not in get_args(Start):
         raise ValueError(f"start must be 'zygote', 'spawn' or 'fork', not {start!r}")
     return start
 
 
-def launch(start: Start, preload: tuple[str, ...], variables: dict[str, str]) -> _raddle.LaunchSpec:
-    """Describe how workers are started; where it makes no difference there is one description, and one zygote."""
+def launch(start: Start, preload: Iterable[str], variables: dict[str, str]) -> _raddle.LaunchSpec:
+    """Describe how workers are started; where it makes no difference there is one description, and one zygote.
+
+    Raises:
+        TypeError, ValueError: `preload` is not names of modules.
+    """
+    if isinstance(preload, str):
+        raise TypeError(f"preload takes several names of modules: [{preload!r}]")
+    preload = tuple(preload)
     if start == "fork":
         return _raddle.LaunchSpec.own(forked.fork)
     specification = environment.specification(preload, zygote=start == "zygote", variables=variables)
@@ -74,11 +88,21 @@ class Order:
             self._start = inheritance.Start(initializer, initargs)
         self._forks = way == "fork"
         self._variables = variables
+        self._privileges = privileges()
         self._max_memory = max_memory
         self._forward_logging = forward_logging
 
     def __call__(self, name: str, number: int) -> environment.Order:
-        """Return the order of a worker that is started now, and the descriptors that it gets besides."""
+        """Return the order of a worker that is started now, and the descriptors that it gets besides.
+
+        Raises:
+            PermissionError: this process has other privileges than when the pool was made.
+        """
+        if not self._forks and privileges() != self._privileges:
+            raise PermissionError(
+                "this process has changed its user, its privileges or what it sees since it made the pool: "
+                "make another pool"
+            )
         start: int | bytes | None = None
         fds: tuple[int, ...] = ()
         if self._start is not None:
@@ -102,10 +126,4 @@ class Order:
 def default_arena_limit() -> int:
     """Return half of the memory that this process may use, in bytes."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            with open(path) as file:
-                memory = min(memory, int(file.read()))
-        except (OSError, ValueError):
-            continue
-    return memory // 2
+    return min(memory, memory_limit() or memory) // 2

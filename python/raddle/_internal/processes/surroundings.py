@@ -8,14 +8,22 @@ more: what a preloaded module has changed, such as a variable of the environment
 from __future__ import annotations
 
 import os
+import resource
 import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
     from typing import Any
 
     Surroundings = dict[str, Any]
+
+LIMITS = {
+    name: getattr(resource, f"RLIMIT_{name}")
+    for name in ("NOFILE", "AS", "CORE", "CPU", "DATA", "FSIZE", "STACK")
+}
+"""The limits that a process has for itself, by name. (Others hold for all processes of a user.)"""
 
 INTERPRETER = ("recursion_limit", "int_max_str_digits", "dont_write_bytecode", "pycache_prefix")
 
@@ -47,8 +55,34 @@ def follow(then: Surroundings, now: Surroundings) -> None:
     for name in INTERPRETER:
         if now[name] != then[name]:
             _set(name, now[name])
+    _follow_process(then, now)
     if (now["main"], now["argv"]) != (then["main"], then["argv"]):
         take_main(now)
+
+
+def _follow_process(then: Surroundings, now: Surroundings) -> None:
+    """Follow what the system keeps of a process; not where it has no leave to, as with a limit that can only fall."""
+    if now["umask"] != then["umask"]:
+        os.umask(now["umask"])
+    for name, limit in now["limits"].items():
+        if limit != then["limits"][name]:
+            _try(resource.setrlimit, LIMITS[name], limit)
+    follow_thread(now)
+
+
+def follow_thread(now: Surroundings) -> None:
+    """Follow what the system keeps of a thread: a worker has it from the thread that started it, whoever wanted it."""
+    if now["affinity"] != sorted(os.sched_getaffinity(0)):
+        _try(os.sched_setaffinity, 0, now["affinity"])
+    if now["nice"] != os.getpriority(os.PRIO_PROCESS, 0):
+        _try(os.setpriority, os.PRIO_PROCESS, 0, now["nice"])
+
+
+def _try(step: Callable[..., object], *arguments: object) -> None:
+    try:
+        step(*arguments)
+    except (OSError, ValueError):
+        pass  # a limit that can only fall, a processor that is gone
 
 
 def _follow_environment(then: dict[bytes, bytes], now: dict[bytes, bytes]) -> None:

@@ -3,8 +3,9 @@
 A worker has its order: a marshalled dictionary that `environment.py` makes at the moment at which the worker is asked
 for, so that it has the parent's surroundings of that moment, not those of the zygote's start.
 
-A worker ignores SIGINT, which is the parent's affair, and is otherwise as a fresh interpreter that has imported the
-preloaded modules. It is the leader of its process group, so that what its tasks have started can be killed with it.
+A worker does nothing at SIGINT, which is the parent's affair (what its tasks start does not inherit that), and is
+otherwise as a fresh interpreter that has imported the preloaded modules. It is the leader of its process group, so that
+what its tasks have started can be killed with it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from _signal import SIG_IGN, SIGINT, SIGKILL, signal  # type: ignore[import-not-found]
+from _signal import SIG_DFL, SIGINT, SIGKILL, signal  # type: ignore[import-not-found]
 from fcntl import F_GETFL, F_SETFL, F_SETOWN, F_SETSIG, fcntl
 from marshal import loads
 
@@ -39,7 +40,7 @@ def main(body: bytes, fds: list[int], parent: int, then: dict[str, Any], *, fork
     """
     code = 1
     try:
-        if not _raddle.die_with_parent(parent):
+        if not _raddle.die_with_parent(parent, group=True):
             os._exit(1)
         order = loads(body)
         name_process("raddle-worker")
@@ -59,7 +60,8 @@ def serve(order: dict[str, Any], fds: list[int]) -> int:
         os.setpgid(0, 0)
     except PermissionError:
         pass  # the leader of a session
-    signal(SIGINT, SIG_IGN)
+    signal(SIGINT, SIG_DFL)  # what Python knows of; the next line comes before that
+    _raddle.disregard_terminal()
     _hang_on(fds[LIFE_LINE])
     tracker = fds[LIFE_LINE + 1] if order["tracker"] else None
     identity.adopt(order["process"], fds[LIFE_LINE], tracker)
@@ -77,10 +79,13 @@ def serve(order: dict[str, Any], fds: list[int]) -> int:
 def _hang_on(life_line: int) -> None:
     """Have the system kill this process and all of its group when the last writer of this pipe is gone.
 
-    The death signal reaches this process alone, and not before the zygote is dead.
+    The death signal does not come before the zygote is dead, and does not reach a process that is stopped.
     """
     # An open file has one owner, so this process needs one of its own.
-    line = os.open(f"/proc/self/fd/{life_line}", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        line = os.open(f"/proc/self/fd/{life_line}", os.O_RDONLY | os.O_NONBLOCK)
+    except PermissionError:
+        return  # the user has been changed, so /proc belongs to another: the death signal has to do
     os.dup2(line, life_line, inheritable=False)
     os.close(line)
     fcntl(life_line, F_SETSIG, SIGKILL)

@@ -20,10 +20,8 @@ import select
 import sys
 from _signal import (  # type: ignore[import-not-found]  # the one without enumerations, which take long
     SIG_DFL,
-    SIG_IGN,
     SIG_SETMASK,
     SIGCHLD,
-    SIGINT,
     SIGKILL,
     SIGTERM,
     pthread_sigmask,
@@ -55,7 +53,7 @@ if TYPE_CHECKING:
 def main(socket: _socket.socket, preparation: dict[str, Any]) -> NoReturn:
     """Prepare, and fork workers until the socket ends. Returns in no process."""
     parent: int = preparation["parent"]
-    if not _raddle.die_with_parent(parent):
+    if not _raddle.die_with_parent(parent, group=False):
         os._exit(0)
     zygote = os.getpid()
     try:
@@ -92,7 +90,7 @@ def settle_in(socket: _socket.socket) -> None:
         os.setpgid(0, 0)  # away from the terminal's Ctrl-C, if it has not been done
     except PermissionError:
         pass  # the leader of a session
-    signal(SIGINT, SIG_IGN)
+    _raddle.disregard_terminal()
     # How workers are ended, and how their end is known: not to depend on what the parent ignores.
     signal(SIGTERM, SIG_DFL)
     signal(SIGCHLD, SIG_DFL)
