@@ -11,6 +11,7 @@ use crate::mapping::{Executor, MapIterator, MapOptions};
 use crate::options::TaskOptions;
 use crate::runtime::PythonRuntime;
 use crate::shelf::Shelved;
+use crate::turns::Turns;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator, PyString, PyTuple};
@@ -121,12 +122,17 @@ impl ThreadPool {
         }
     }
 
-    /// Queues a worker's turn at a map; the map bounds its own input.
-    pub(crate) fn enqueue_unbounded(&self, py: Python<'_>, job: Job, priority: i32) -> PyResult<()> {
+    /// Queues a turn at a map for a worker that has a place there; the map bounds its own input.
+    pub(crate) fn enqueue_turn(&self, py: Python<'_>, turns: &Arc<Turns>) -> PyResult<()> {
         let pool = self.native()?.pool();
-        pool.submit_unbounded(job, priority).map_err(|refused| match refused {
+        let turn = Job::Turn(Arc::clone(turns));
+        pool.submit_unbounded(turn, turns.priority).map_err(|refused| match refused {
+            // Failed, the job that came back gives its place back itself. If it is a rival's, the rival sees to this one.
             Submit::NoWorker(job, error) => Self::no_worker(py, job, error),
-            Submit::Closed(_) | Submit::Full(..) => Self::refusal(py, pool),
+            Submit::Closed(_) | Submit::Full(..) => {
+                turns.map.resign();
+                Self::refusal(py, pool)
+            }
         })
     }
 

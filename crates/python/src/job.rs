@@ -54,7 +54,7 @@ impl Job {
             Self::Expired(task, timeout) => {
                 let _ = Future::settle(task.call.future.bind(py), Err(timeout));
             }
-            Self::Turn(map) => map.withdraw(),
+            Self::Turn(map) => map.cancel(),
         }
     }
 

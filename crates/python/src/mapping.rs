@@ -346,6 +346,12 @@ impl MapIterator {
             self.work.close(py);
             return Ok(Step::Nothing);
         }
+        if let Err(raised) = &step
+            && raised.is_instance_of::<PyException>(py)
+        {
+            // The executor takes nothing any more: nobody would work on what has just been fed.
+            self.end(py);
+        }
         step
     }
 
@@ -393,10 +399,8 @@ impl MapIterator {
             None => PyErr::from_type(names(py).cancelled_error.bind(py).clone(), ()),
             Some(result) => {
                 if let Err(raised) = self.fill(py, false) {
+                    // Too late where the error is the end of it.
                     drop(self.work.map().put_back(Some(result)));
-                    if raised.is_instance_of::<PyException>(py) {
-                        self.end(py);
-                    }
                     return Err(raised);
                 }
                 return Ok(result.unwrap_or_else(Py::into_any));

@@ -51,12 +51,7 @@ impl Turns {
         item: Py<PyAny>,
     ) -> PyResult<()> {
         self.map.feed(item);
-        if self.map.join(executor.target()) {
-            executor
-                .enqueue_unbounded(py, Job::Turn(Arc::clone(self)), self.priority)
-                .inspect_err(|_| self.map.resign())?;
-        }
-        Ok(())
+        if self.map.join(executor.target()) { executor.enqueue_turn(py, self) } else { Ok(()) }
     }
 
     /// A worker's turn: items until there are none, or until others want the worker.
@@ -99,12 +94,17 @@ impl Turns {
     }
 
     /// Items that have not begun never will; whoever waits for their results gets `CancelledError`.
-    pub(crate) fn withdraw(&self) {
+    fn withdraw(&self) {
         drop(self.map.withdraw(|| None));
     }
 
-    /// Items that have not begun fail.
+    /// A turn that was queued is cancelled, and the items that have not begun with it.
+    pub(crate) fn cancel(&self) {
+        drop(self.map.resign_and_withdraw(|| None));
+    }
+
+    /// A turn that was queued fails, and so do the items that have not begun.
     pub(crate) fn fail(&self, py: Python<'_>, reason: &Py<PyBaseException>) {
-        drop(self.map.withdraw(|| Some(Err(reason.clone_ref(py)))));
+        drop(self.map.resign_and_withdraw(|| Some(Err(reason.clone_ref(py)))));
     }
 }

@@ -123,7 +123,8 @@ impl<I, O> Map<I, O> {
     }
 
     /// Asks for a place to work on the items: true when fewer than `limit` workers do and an item waits. Whoever gets
-    /// true calls [`Map::leave`] in the end, or [`Map::resign`].
+    /// true calls [`Map::leave`] in the end, [`Map::resign`] or [`Map::resign_and_withdraw`]: what is fed relies on those
+    /// who have a place, and on nobody else once they are as many as the limit.
     pub fn join(&self, limit: usize) -> bool {
         let mut inner = self.inner.lock();
         let wanted = !inner.closed && inner.runners < limit.min(inner.runners + inner.pending.len());
@@ -289,8 +290,19 @@ impl<I, O> Map<I, O> {
 
     /// Withdraws the items that have not begun, each of which gets `outcome` as its result: a shutdown that cancels.
     /// Returns the items, for the caller to drop.
-    pub fn withdraw(&self, mut outcome: impl FnMut() -> O) -> VecDeque<I> {
+    pub fn withdraw(&self, outcome: impl FnMut() -> O) -> VecDeque<I> {
+        self.withdraw_for(0, outcome)
+    }
+
+    /// The same for a worker that was to come and never will, whose place is given back. At once: what is fed meanwhile is
+    /// withdrawn too, or finds the place free.
+    pub fn resign_and_withdraw(&self, outcome: impl FnMut() -> O) -> VecDeque<I> {
+        self.withdraw_for(1, outcome)
+    }
+
+    fn withdraw_for(&self, runners: usize, mut outcome: impl FnMut() -> O) -> VecDeque<I> {
         let mut inner = self.inner.lock();
+        inner.runners -= runners;
         let items = std::mem::take(&mut inner.pending);
         for _ in &items {
             let index = inner.next;
@@ -358,6 +370,17 @@ mod tests {
         assert!(map.join(1) && !map.join(1));
         map.resign();
         assert!(map.join(1));
+    }
+
+    #[test]
+    fn the_place_of_a_worker_that_never_comes_is_free_again() {
+        let map = Map::new(Order::Input);
+        map.feed(10);
+        assert!(map.join(1));
+        assert_eq!(map.resign_and_withdraw(|| -1), [10]);
+        map.feed(20);
+        assert!(map.join(1), "or nobody would ever work on it");
+        assert_eq!(map.take(), Take::Ready(-1));
     }
 
     #[test]
@@ -430,5 +453,37 @@ mod models {
                 worker.join().expect("the worker ends");
             });
         }
+    }
+
+    /// The pool is shut down while the consumer feeds: each item is withdrawn, or its worker refused.
+    #[test]
+    fn nobody_waits_for_a_worker_that_was_cancelled() {
+        loom::model(|| {
+            let map = Arc::new(Map::new(Order::Input));
+            map.feed(1);
+            assert!(map.join(1));
+            let item = map.claim(None);
+            // The worker's turn was over before it left: it is in the pool's queue again.
+            map.publish(item);
+            assert_eq!(map.take(), Take::Ready(1));
+            let pool = Arc::clone(&map);
+            let pool = loom::thread::spawn(move || drop(pool.resign_and_withdraw(|| -1)));
+            map.feed(2);
+            if map.join(1) {
+                // The pool is closed by now.
+                map.resign();
+            } else {
+                let found = loop {
+                    match map.take() {
+                        Take::Wait(seen) => {
+                            map.sleep(seen, None);
+                        }
+                        found => break found,
+                    }
+                };
+                assert_eq!(found, Take::Ready(-1));
+            }
+            pool.join().expect("it ends");
+        });
     }
 }
