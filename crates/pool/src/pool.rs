@@ -252,6 +252,8 @@ impl<R: Runtime> Pool<R> {
         let alone = shared.total == 0;
         let stranded = if alone { std::iter::from_fn(|| shared.ready.pop()).collect() } else { Vec::new() };
         drop(shared);
+        // Whoever sleeps for room has it now, and no worker comes who would say so.
+        self.ring_space();
         self.runtime.unheard(error, stranded);
     }
 
@@ -453,3 +455,6 @@ impl<R: Runtime> Pool<R> {
 
 #[cfg(all(test, loom))]
 mod models;
+
+#[cfg(all(test, not(loom)))]
+mod tests;
