@@ -41,6 +41,8 @@ pub(crate) struct Names {
     pub(crate) tell_of_lost_wakeups: Py<PyAny>,
     /// `current_task() -> Task | None`: the asyncio task that the calling thread runs.
     pub(crate) current_task: Py<PyAny>,
+    /// `task_in_step(loop) -> Task | None`: the task that a loop runs a step of, in whichever thread. Written in C.
+    pub(crate) task_in_step: Py<PyAny>,
     /// `running_loop() -> AbstractEventLoop | None`: the event loop that runs in the calling thread.
     pub(crate) running_loop: Py<PyAny>,
     /// `ring(loop, call) -> bool`: has the loop call it soon; False when the loop has been closed.
@@ -90,6 +92,7 @@ pub(crate) fn bind(namespace: &Bound<'_, PyAny>) -> PyResult<()> {
         report_deadlock: namespace.getattr("report_deadlock")?.unbind(),
         tell_of_lost_wakeups: namespace.getattr("tell_of_lost_wakeups")?.unbind(),
         current_task: namespace.getattr("current_task")?.unbind(),
+        task_in_step: namespace.getattr("task_in_step")?.unbind(),
         running_loop: namespace.getattr("running_loop")?.unbind(),
         ring: namespace.getattr("ring")?.unbind(),
         wait_async: namespace.getattr("wait_async")?.unbind(),

@@ -7,6 +7,7 @@ import builtins
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from concurrent.futures import CancelledError, InvalidStateError, TimeoutError, _base
 from concurrent.futures import Future as StdlibFuture
 from concurrent.futures.thread import BrokenThreadPool
@@ -45,6 +46,7 @@ __all__ = [
     "report_deadlock",
     "ring",
     "running_loop",
+    "task_in_step",
     "tell_of_lost_wakeups",
     "threads_are_starting",
     "wait_async",
@@ -96,6 +98,8 @@ if sys.version_info >= (3, 12):
         """Return the asyncio task that the calling thread runs, if any."""
         return None if asyncio._get_running_loop() is None else asyncio.current_task()
 
+    task_in_step: Callable[[asyncio.AbstractEventLoop], asyncio.Task[Any] | None] = asyncio.current_task
+
 else:
     # What asyncio.current_task() looks into; it is written in C from 3.12 on only.
     _TASKS: dict[asyncio.AbstractEventLoop | None, asyncio.Task[Any]] = asyncio.tasks._current_tasks  # type: ignore[attr-defined]
@@ -103,6 +107,8 @@ else:
     def current_task() -> asyncio.Task[Any] | None:
         """Return the asyncio task that the calling thread runs, if any."""
         return _TASKS.get(asyncio._get_running_loop())
+
+    task_in_step: Callable[[asyncio.AbstractEventLoop], asyncio.Task[Any] | None] = _TASKS.get
 
 
 _raddle.bind(sys.modules[__name__])

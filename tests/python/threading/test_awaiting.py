@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
+import sys
 import threading as stdlib
 import time
 import warnings
@@ -300,6 +301,44 @@ def test_a_reentrant_lock_belongs_to_the_task(make: Callable[[], Any]) -> None:
         assert lock.acquire(False)
 
     run(main())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [RLock, Condition, lambda: RWLock().write()])
+def test_nobody_else_releases_it_whatever_moment_he_tries(make: Callable[[], Any]) -> None:
+    """Least of all while a step of the task ends: then its coroutine ran just now, and the loop runs no task."""
+    refused, over = 0, False
+
+    async def main() -> None:
+        nonlocal over
+        lock = make()
+
+        def release() -> None:
+            nonlocal refused
+            while not over:
+                try:
+                    lock.release()
+                except RuntimeError:
+                    refused += 1
+                else:
+                    pytest.fail("released by a stranger")
+
+        async with lock:
+            stranger = Running(release)
+            while refused < 300_000 and stranger.thread.is_alive():
+                for _ in range(random.randrange(2000)):
+                    pass  # that they do not go in step
+                await asyncio.sleep(0)
+            over = True
+            stranger.result()
+            assert lock.locked()
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        run(main())
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_blocking_on_what_a_task_of_ones_own_loop_holds_is_a_deadlock() -> None:

@@ -10,6 +10,7 @@
 use crate::ffi::{self, OnceBox};
 use crate::interpreter::names;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 use pyo3::{PyTraverseError, PyVisit};
 use raddle_sync::fork_mutex::{ForkMutex, Inherit};
 use raddle_sync::{Mutex, Owner};
@@ -167,14 +168,20 @@ impl Drop for HoldingTasks {
 }
 
 /// Whether the task's coroutine runs, or one that it awaits, but in no step of the task.
+///
+/// Both must be seen at one moment: another thread that runs the task's loop may end a step, or begin one, whenever it gets the
+/// interpreter. So between the two looks nothing is called that is written in Python, and nothing made that the collector counts.
 fn is_being_closed(task: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = task.py();
+    let its_loop = task.call_method0(&names(py).get_loop)?;
+    let its_loop = PyTuple::new(py, [its_loop])?;
     // The collector may close any of them first.
     let mut coroutine = task.call_method0("get_coro")?;
     while !coroutine.getattr("cr_running")?.is_truthy()? {
         coroutine = coroutine.getattr("cr_await")?;
     }
-    let current_task = task.py().import("asyncio")?.getattr("current_task")?;
-    Ok(!ffi::invoke(&current_task, (task.call_method0("get_loop")?,))?.is(task))
+    let in_step = ffi::invoke_with(names(py).task_in_step.bind(py), &its_loop, None)?;
+    Ok(!in_step.is(task))
 }
 
 /// As long as it lives, the calling thread sleeps, or is about to, in a step of a loop.
