@@ -10,7 +10,7 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Iterator
 from concurrent.futures import Future as StdlibFuture
 from pickle import PickleBuffer
-from types import CodeType, GenericAlias, ModuleType
+from types import CodeType, FrameType, GenericAlias, ModuleType
 from typing import Any, ClassVar, Generic, ParamSpec, Protocol, TypeAlias, TypeVar, final
 
 from typing_extensions import Self, disjoint_base
@@ -64,6 +64,7 @@ __all__ = [
     "bind_multiprocessing",
     "bind_processes",
     "bind_queues",
+    "current_frames",
     "die_with_parent",
     "find_shared",
     "finish_pools",
@@ -848,6 +849,7 @@ def map_tasks(
     ordered: bool,
     return_exceptions: bool,
 ) -> MapIterator[_T]: ...
+def current_frames() -> dict[int, FrameType]: ...
 def waits() -> list[tuple[int, asyncio.Task[Any] | None, object, bool]]: ...
 def raise_suspicions(on: bool, /) -> None: ...
 def sleepers() -> list[int]: ...

@@ -39,6 +39,7 @@ mod counters;
 mod ending;
 mod executor;
 mod ffi;
+mod frames;
 mod future;
 mod interpreter;
 mod item_tasks;
@@ -70,6 +71,8 @@ mod extension {
     use super::ending::finish_pools;
     #[pymodule_export]
     use super::executor::ThreadPool;
+    #[pymodule_export]
+    use super::frames::current_frames;
     #[pymodule_export]
     use super::future::Future;
     #[pymodule_export]

@@ -83,7 +83,7 @@ def describe_stack(thread_id: int) -> str:
         `; it was at FILE:LINE in FUNCTION`, the innermost Python frame; or that it was in native code that the task
         called at once; or nothing for a thread without a frame.
     """
-    frame = sys._current_frames().get(thread_id)
+    frame = _raddle.current_frames().get(thread_id)
     if frame is None:
         return ""
     if frame.f_globals.get("__name__") == "raddle._internal.workers":

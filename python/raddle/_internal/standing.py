@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import linecache
 import os
-import sys
 import threading
 import traceback
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -237,4 +236,4 @@ def current_frames() -> dict[int, FrameType]:
     To be cleared after use: the calling thread's leads to the function that has the result in a variable, a cycle that
     would keep the frames of all threads.
     """
-    return dict(sys._current_frames())
+    return _raddle.current_frames()

@@ -180,6 +180,33 @@ class TestTimeout:
         assert (ended.code, ended.err) == (0, "")
         assert ended.out.split() == ["TaskTimeout", "TaskTimeout", "traced"]
 
+    def test_the_collector_lets_nobody_in_while_all_frames_are_looked_at(self) -> None:
+        """CPython 3.11 stood still for ever then, when another thread started or ended: gh-106883."""
+        ended = run_program("""
+            import gc, sys, threading, time
+            from raddle.futures import ThreadPoolExecutor
+
+            def linger(phase, info):
+                below = sys._getframe().f_back
+                if below is not None and below.f_code.co_name == "describe_stack":
+                    time.sleep(0.01)
+
+            def start_threads():
+                while not over.is_set():
+                    thread = threading.Thread(target=int)
+                    thread.start()
+                    thread.join()
+
+            over = threading.Event()
+            threading.Thread(target=start_threads).start()
+            gc.callbacks.append(linger)
+            gc.set_threshold(1)
+            with ThreadPoolExecutor(1) as pool:
+                print(type(pool.options(timeout=0.01).submit(time.sleep, 0.5).exception()).__name__)
+            over.set()
+        """)
+        assert (ended.code, ended.err, ended.out.split()) == (0, "", ["TaskTimeout"])
+
 
 class TestRetries:
     @pytest.mark.parametrize(
