@@ -1,12 +1,14 @@
 """Everything at random and at once: every task is accounted for, and nothing hangs.
 
 Each round draws its operations from a fixed seed. `RADDLE_STRESS_SECONDS` sets how long the rounds go on (default 20),
-`RADDLE_STRESS_SEED` the first seed; a failure names the seed of its round.
+`RADDLE_STRESS_SEED` the first seed; a failure names the seed of its round, and tells where every thread stands. A seed
+does not fix the order of events: it may take thousands of rounds to meet the same failure again.
 """
 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import random
 import threading
@@ -158,12 +160,19 @@ class Round:
     def join(self, threads: list[threading.Thread]) -> None:
         for thread in threads:
             thread.join(PATIENCE)
-        assert not any(thread.is_alive() for thread in threads), f"seed {self.seed}: a thread hangs"
+        hanging = [thread.name for thread in threads if thread.is_alive()]
+        assert not hanging, self.tell(f"{hanging} hang")
+
+    def tell(self, what: str) -> str:
+        """Say what is needed to find the cause."""
+        where = io.StringIO()
+        raddle.dump(where)
+        return f"seed {self.seed}: {what}; {self.pool.stats()}\n{where.getvalue()}"
 
     def account(self) -> None:
         assert self.mapped == [], f"seed {self.seed}"
         undone = raddle.wait(self.futures, PATIENCE).not_done
-        assert undone == set(), f"seed {self.seed}: {self.pool.stats()}"
+        assert undone == set(), self.tell(f"{undone} do not end")
         for future in self.futures:
             error = CancelledError() if future.cancelled() else future.exception()
             # A task that submits to its executor may find it shut down.
@@ -172,7 +181,7 @@ class Round:
         deadline = time.monotonic() + PATIENCE
         while self.called_back < len(self.futures) and time.monotonic() < deadline:
             threading.Event().wait(0.001)
-        assert self.called_back == len(self.futures), f"seed {self.seed}: callbacks were lost or called twice"
+        assert self.called_back == len(self.futures), self.tell("callbacks were lost or called twice")
         stats = self.pool.stats()
         assert (stats.queued, stats.deferred) == (0, 0), f"seed {self.seed}: {stats}"
 
