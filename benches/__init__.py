@@ -10,5 +10,6 @@
 - ``results``: one measured row, and the JSON that keeps it
 - ``targets``: what each row has to reach on which interpreter
 - ``area``, ``areas``: what is measured, by the public module that it belongs to
-- ``futures``, ``processes``, ``threading``, ``queue``: the workloads of an area, a module for each kind
+- ``futures``, ``processes``, ``multiprocessing``, ``threading``, ``queue``: the workloads of an area, a module for each
+  kind
 """

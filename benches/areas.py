@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from benches import futures, processes, queue, threading
+from benches import futures, multiprocessing, processes, queue, threading
 from benches.area import Area
 from benches.run import Workload
 
 AREAS: Mapping[str, Area] = {
-    area.name: area for area in (futures.AREA, processes.AREA, threading.AREA, queue.AREA)
+    area.name: area
+    for area in (futures.AREA, processes.AREA, multiprocessing.AREA, threading.AREA, queue.AREA)
 }
 
 

@@ -25,7 +25,8 @@ class Side:
     Attributes:
         name: what the columns call it.
         version: the name and the version of what is measured.
-        home: the package that the modules ``futures``, ``threading`` and ``queue`` stand in; none for the stdlib.
+        home: the package that the modules ``futures``, ``threading``, ``queue`` and ``multiprocessing`` stand in; none
+            for the stdlib.
     """
 
     name: str
@@ -46,6 +47,11 @@ class Side:
     def queue(self) -> ModuleType:
         """The side's ``queue``."""
         return self._module("queue")
+
+    @property
+    def multiprocessing(self) -> ModuleType:
+        """The side's ``multiprocessing``."""
+        return self._module("multiprocessing")
 
     def _module(self, name: str) -> ModuleType:
         return importlib.import_module(f"{self.home}.{name}" if self.home else name)

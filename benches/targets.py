@@ -126,6 +126,13 @@ TARGETS: Mapping[str, Mapping[str, Target]] = {
     "process-replacement": {ANY: Target(2, "at most")},
     "process-eight-threads": {ANY: NO_SLOWER},
     "process-memory-loky": {ANY: Target(2)},
+    "mp-queue-1": {ANY: Target(5)},
+    "mp-queue-4": {ANY: Target(5)},
+    "mp-pipe": {ANY: Target(1.2)},
+    "mp-manager-dict": {ANY: Target(4)},
+    "mp-lock": {ANY: Target(2)},
+    "mp-semaphore": {ANY: Target(2)},
+    "mp-event": {ANY: Target(2)},
     "process-idle": {ANY: Target(1.0, "at most")},
 }
 

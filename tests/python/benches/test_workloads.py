@@ -11,6 +11,7 @@ from benches import run, sides
 from benches.__main__ import main
 from benches.areas import AREAS, workloads
 from benches.crew import Crew
+from benches.multiprocessing.team import Team
 from benches.results import rows_by_name
 from benches.run import Bench
 from benches.targets import TARGETS
@@ -25,6 +26,7 @@ SMALL = [
     "asyncio",
     *AREAS["threading"].workloads,
     *AREAS["queue"].workloads,
+    *AREAS["multiprocessing"].workloads,
 ]
 #: Those of worker processes whose rows have a ratio; several run whole programs.
 PROCESSES = [
@@ -107,6 +109,13 @@ def test_what_a_thread_of_the_crew_raises_ends_the_run() -> None:
     with pytest.raises(ZeroDivisionError):
         crew.run()
     crew.close()
+
+
+def test_what_a_process_of_the_team_raises_ends_the_run() -> None:
+    team = Team(sides.stdlib_again(), [(divmod, (1, 1)), (divmod, (1, 0))])
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        team.run()
+    team.close()
 
 
 def test_every_shown_row_is_measured_and_belongs_to_a_workload() -> None:

@@ -12,11 +12,13 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 import pytest
 
 import raddle
+import raddle.multiprocessing
 from raddle.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from tests.python.processes.support import until
 
@@ -283,6 +285,29 @@ class TestInheritance:
             assert reader.recv() == "through the pipe"
         queue.close()
         queue.join_thread()
+
+    @pytest.mark.parametrize("start", ["zygote", "spawn"])
+    @pytest.mark.parametrize("what", ["Lock", "Queue", "Event"])
+    def test_what_only_forked_processes_can_have_is_told_with_the_cure(self, start: Any, what: str) -> None:
+        for_forked: Any = getattr(multiprocessing.get_context("fork"), what)()
+        pool = ProcessPoolExecutor(1, start=start, initializer=meet, initargs=(for_forked,))
+        with pool, pytest.raises(BrokenProcessPool, match=r"get_context\('spawn'\).*start='fork'"):
+            pool.submit(int).result(LONG)
+
+    @pytest.mark.parametrize("start", ["zygote", "spawn", "fork"])
+    @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+    def test_raddles_primitives_reach_workers_however_they_start(self, start: Any, method: str) -> None:
+        context = raddle.multiprocessing.get_context(method)
+        queue, lock = context.Queue(), context.Lock()
+        reader, writer = context.Pipe(duplex=False)
+        with (
+            lock,
+            ProcessPoolExecutor(1, start=start, initializer=meet, initargs=(queue, lock, writer)) as pool,
+        ):
+            assert pool.submit(greet).result(LONG) == "the lock is taken"
+            assert queue.get(timeout=LONG) == "through the queue"
+            assert reader.poll(LONG)
+            assert reader.recv() == "through the pipe"
 
     def test_what_an_initializer_got_is_let_go(self) -> None:
         argument = Load()

@@ -47,6 +47,8 @@ class Start:
             stream = BytesIO()
             _Pickler(stream, PROTOCOL).dump(both)
             return stream.getvalue(), tuple(started.fds)
+        except ForForkedProcesses:
+            raise
         except Exception:
             serialization.dumps(both, None)  # says better what is wrong, if it finds that, too
             raise
@@ -64,11 +66,26 @@ def received(pickled: bytes) -> Start:
     return Start(*serialization.loads(pickled, []))
 
 
+class ForForkedProcesses(RuntimeError):
+    """What the workers are to have can only be had by forked processes."""
+
+
+_FOR_FORKED = (
+    "initargs holds a {} of multiprocessing's context 'fork' (the default one before Python 3.14), or something "
+    "that has one, such as a queue. Only processes forked from this program have it, and workers are not. Make it "
+    "with multiprocessing.get_context('spawn'), or with raddle.multiprocessing, which works however workers start; "
+    "or give the executor start='fork'"
+)
+
+
 class _Pickler(Pickler):
     """One that knows of connections and sockets what multiprocessing does."""
 
     def reducer_override(self, obj: Any) -> Any:
         kind = type(obj)
+        synchronize = sys.modules.get("multiprocessing.synchronize")
+        if synchronize is not None and isinstance(obj, synchronize.SemLock) and obj._semlock.name is None:
+            raise ForForkedProcesses(_FOR_FORKED.format(kind.__name__))
         if kind not in REDUCERS:
             from multiprocessing.reduction import ForkingPickler
 
