@@ -209,3 +209,87 @@ def test_nobody_stays_to_serve_handles() -> None:
     with ProcessPoolExecutor(1) as pool:
         pool.submit(factorial, pool, 2).result(30)
     until(lambda: not any(thread.name == "raddle-handles" for thread in threading.enumerate()))
+
+
+# ------------------------------------------------------------------------------------------ what is asked of futures
+
+
+def withdraw(pool: Any, path: str) -> list[object]:
+    running = pool.submit(wait_until_there_is, path)
+    until(running.running)
+    waiting = pool.submit(abs, -1)
+    told: list[object] = [waiting.running(), waiting.cancel(), waiting.cancelled(), running.cancel()]
+    told += [running.terminate(), type(running.exception(30)).__name__, running.running()]
+    return told
+
+
+def test_a_task_of_a_handle_can_be_cancelled_and_killed(tmp_path: Path) -> None:
+    with ProcessPoolExecutor(1) as other, ProcessPoolExecutor(1) as pool:
+        told = pool.submit(withdraw, other, str(tmp_path / "never")).result(60)
+        assert told == [False, True, True, False, True, "WorkerDied", False]
+        assert other.submit(abs, -1).result(30) == 1
+
+
+def give_up(pool: Any, path: str) -> None:
+    async def main() -> None:
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(pool.submit(wait_until_there_is, path), 0.2)
+
+    asyncio.run(main())
+
+
+def test_a_task_of_a_handle_that_nobody_awaits_any_more_is_killed(tmp_path: Path) -> None:
+    with ProcessPoolExecutor(1) as other, ProcessPoolExecutor(1) as pool:
+        pool.submit(give_up, other, str(tmp_path / "never")).result(60)
+        assert other.submit(abs, -1).result(30) == 1
+
+
+def leave(pool: Any, path: str) -> str:
+    with pool as handle:
+        first, second = handle.submit(wait_until_there_is, path), handle.submit(abs, -1)
+        until(first.running)
+        second.cancel()
+        open(path, "w").close()
+    return f"{first.done()} {second.cancelled()}"
+
+
+def leave_early(pool: Any, path: str) -> list[bool]:
+    first, second = pool.submit(wait_until_there_is, path), pool.submit(abs, -1)
+    until(first.running)
+    open(path, "w").close()
+    pool.shutdown(cancel_futures=True)
+    return [first.done(), second.done()]
+
+
+def test_the_end_of_a_handle_waits_for_its_tasks(tmp_path: Path) -> None:
+    with ProcessPoolExecutor(1) as other, ProcessPoolExecutor(1) as pool:
+        assert pool.submit(leave, other, str(tmp_path / "one")).result(60) == "True True"
+        assert pool.submit(leave_early, other, str(tmp_path / "other")).result(60) == [True, True]
+
+
+def meet(folder: str, name: str, number: int) -> None:
+    (Path(folder) / name).touch()
+    until(lambda: len(os.listdir(folder)) == number, 30)
+
+
+def look_after(pool: Any, folder: str) -> list[object]:
+    async def main() -> object:
+        async with pool as handle:
+            future = handle.submit(abs, -2)
+        return future.done()
+
+    pool.resize(3)
+    with pytest.raises(ValueError, match="max_workers"):
+        pool.resize(0)
+    meetings = [pool.submit(meet, folder, name, 3) for name in "abc"]
+    for meeting in meetings:
+        meeting.result(60)
+    return [pool.stats().failed, asyncio.run(main())]
+
+
+def test_a_handle_tells_of_the_executor_and_resizes_it(tmp_path: Path) -> None:
+    with ProcessPoolExecutor(1) as other, ThreadPoolExecutor(1) as threads, ProcessPoolExecutor(1) as pool:
+        for executor in (other, threads):
+            folder = tmp_path / type(executor).__name__
+            folder.mkdir()
+            assert pool.submit(look_after, executor, str(folder)).result(60) == [0, True]

@@ -10,12 +10,16 @@ The parent finds the pipe through /proc, by the number that comes with each requ
 has a handle. While a task waits for futures of a handle, in whichever of Raddle's ways, its worker takes no part in the
 count of workers: another one is started or woken in its place, and one worker is enough for any depth.
 
+What a future of a handle is asked, whether its task runs or can still be cancelled, the parent answers in the same way
+(`_Distant`): a task that nobody waits for any more is killed where it can be.
+
 A handle of a handle, in a pool that a task has made, asks the parent's parent through the parent.
 """
 
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import functools
 import itertools
 import os
@@ -38,8 +42,13 @@ from raddle._internal.processes.forwarding import tell
 from raddle._internal.processes.notes import REQUEST
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
     from raddle._internal.mapping import MapResults, Submit
     from raddle._internal.options import TaskView
+    from raddle._internal.stats import ExecutorStats
 
 T = TypeVar("T")
 
@@ -145,7 +154,7 @@ class Handle(concurrent.futures.Executor):
     ) -> Future[T]:
         if self._shut_down:
             raise RuntimeError("cannot schedule new futures after shutdown")
-        future: Future[T] = Future()
+        future: _Distant[T] = _Distant()
         future._lend_place()
         call = serialization.dumps((fn, args, kwargs, options), None)
         if options is not None and options.after:
@@ -155,14 +164,21 @@ class Handle(concurrent.futures.Executor):
         self._futures.add(future)
         return future
 
-    def _send(self, future: Future[Any], call: bytes) -> None:
-        number = _answers().expect(future)
-        contents = (os.getpid(), _answers().fd, number, self._place, call)
-        if not tell(REQUEST, serialization.dumps(contents, None)):
-            _answers().forget(number)
-            raise RuntimeError(
-                "an executor can be used in the process that made it, and in its worker processes"
-            )
+    def _send(self, future: _Distant[Any], call: bytes) -> None:
+        future.sent_as(_request(self._place, call, future._settle))
+
+    def stats(self) -> ExecutorStats:
+        """Tell how the executor is doing."""
+        stats: ExecutorStats = _ask(self._place, "stats")
+        return stats
+
+    def resize(self, max_workers: int) -> None:
+        """Change how many tasks the executor runs at once.
+
+        Raises:
+            ValueError, TypeError: as the executor's own method.
+        """
+        _ask(self._place, "resize", max_workers)
 
     def _map(
         self,
@@ -184,11 +200,128 @@ class Handle(concurrent.futures.Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no further tasks through this handle; the executor itself goes on."""
         self._shut_down = True
-        for future in list(self._futures):
-            if cancel_futures:
+        futures = list(self._futures)
+        if cancel_futures:
+            for future in futures:
                 future.cancel()
-            elif wait:
-                future.exception()
+        if wait:
+            concurrent.futures.wait(futures)
+
+    async def __aenter__(self) -> Self:
+        """Enter; nothing is waited for."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Shut down and wait without blocking the loop; when the body was interrupted or cancelled, cancel the rest."""
+        import asyncio
+
+        interrupted = kind is not None and not issubclass(kind, Exception)
+        self.shutdown(wait=False, cancel_futures=interrupted)
+        if not interrupted:
+            await asyncio.gather(*map(_end_of, self._futures))
+
+
+async def _end_of(future: Future[Any]) -> None:
+    with contextlib.suppress(Exception, concurrent.futures.CancelledError):
+        await future
+
+
+class _Distant(Future[T]):
+    """The future of a task that an executor of the parent's runs, of which this process knows only the end."""
+
+    def __init__(self) -> None:
+        self._request: int | None = None
+        self._is_told = False
+        """Whether those know that it is cancelled who wait for it in the stdlib's way."""
+        self.add_done_callback(_Distant._tell_of_cancellation)
+
+    def sent_as(self, request: int) -> None:
+        """Note the number under which the parent knows the task."""
+        self._request = request
+        if self.cancelled():  # meanwhile, so nobody was told
+            self._tell_of_cancellation()
+
+    def cancel(self) -> bool:
+        """Cancel the task if it has not begun. Returns whether it is cancelled."""
+        return self._withdraw("cancel")
+
+    def terminate(self) -> bool:
+        """Cancel the task if it has not begun, or kill the worker process that runs it. Returns whether it does."""
+        return self._withdraw("terminate")
+
+    def running(self) -> bool:
+        """Tell whether a worker runs the task now."""
+        return not self.done() and self._request is not None and bool(self._ask("running"))
+
+    def _withdraw(self, verb: str) -> bool:
+        if self._request is None:
+            return super().cancel()
+        if not self.done() and self._ask(verb) == "cancelled":
+            super().cancel()
+        return self.cancelled() or (verb == "terminate" and not self.done())
+
+    def _ask(self, verb: str) -> object:
+        return _ask((os.getpid(), self._request or 0), verb)
+
+    def _tell_of_cancellation(self) -> None:
+        """Have a task ended that nobody waits for: whoever awaited this future has been cancelled, for one."""
+        if not self.cancelled():
+            return
+        if self._request is not None:
+            _request((os.getpid(), self._request), b"terminate", _ignore)
+        if not self._is_told:
+            self._is_told = True
+            self.set_running_or_notify_cancel()
+
+    def _settle(self, body: bytes) -> None:
+        if self.done() or body[:1] == b"C":
+            super().cancel()
+        elif self.set_running_or_notify_cancel():
+            try:
+                if body[:1] == b"R":
+                    self.set_result(serialization.loads(body[1:], []))
+                else:
+                    self.set_exception(serialization.load_error(body[1:]))
+            except BaseException as error:
+                self.set_exception(error)
+
+
+def _ignore(_body: bytes) -> None:
+    pass
+
+
+def _request(place: tuple[int, int], call: bytes, settle: Callable[[bytes], None]) -> int:
+    """Ask the parent for something, and return the request's number.
+
+    Args:
+        place: of an executor, or of an earlier request of this process's.
+        call: what to submit to the executor, or what to do with it (`_ACTS`) or with what was requested (`_withdraw`).
+        settle: gets the answer, in another thread.
+
+    Raises:
+        RuntimeError: this process is no worker.
+    """
+    answers = _answers()
+    number = answers.expect(settle)
+    if not tell(REQUEST, serialization.dumps((os.getpid(), answers.fd, number, place, call), None)):
+        answers.forget(number)
+        raise RuntimeError("an executor can be used in the process that made it, and in its worker processes")
+    return number
+
+
+def _ask(place: tuple[int, int], verb: str, *arguments: object) -> Any:
+    """Ask the parent, and wait for the answer. None to who must not wait: the thread that hears of answers."""
+    if _answers().is_reading():
+        _request(place, " ".join([verb, *map(str, arguments)]).encode(), _ignore)
+        return None
+    answer: Future[bytes] = Future()
+    _request(place, " ".join([verb, *map(str, arguments)]).encode(), answer.set_result)
+    body = answer.result()
+    if body[:1] == b"R":
+        return serialization.loads(body[1:], [])
+    raise serialization.load_error(body[1:])
 
 
 class _Turn:
@@ -239,13 +372,18 @@ class _Answers:
         self._reading, writing = os.pipe()
         self.fd = writing
         """Where the parent writes, by its number here; kept open, so that the pipe has an end only with the process."""
-        self._expected: dict[int, Future[Any]] = {}
-        self._numbers = itertools.count()
-        threading.Thread(target=self._read, name="raddle-answers", daemon=True).start()
+        self._expected: dict[int, Callable[[bytes], None]] = {}
+        self._numbers = itertools.count(1)
+        self._thread = threading.Thread(target=self._read, name="raddle-answers", daemon=True)
+        self._thread.start()
 
-    def expect(self, future: Future[Any]) -> int:
+    def is_reading(self) -> bool:
+        """Tell whether the calling thread is the one to which everything is told."""
+        return threading.current_thread() is self._thread
+
+    def expect(self, settle: Callable[[bytes], None]) -> int:
         number = next(self._numbers)
-        self._expected[number] = future
+        self._expected[number] = settle
         return number
 
     def forget(self, number: int) -> None:
@@ -255,19 +393,7 @@ class _Answers:
         with open(self._reading, "rb") as answers:
             while header := answers.read(_FRAME.size):
                 number, length = _FRAME.unpack(header)
-                self._settle(self._expected.pop(number, None), answers.read(length))
-
-    @staticmethod
-    def _settle(future: Future[Any] | None, body: bytes) -> None:
-        if future is None or not future.set_running_or_notify_cancel():
-            return
-        try:
-            if body[:1] == b"R":
-                future.set_result(serialization.loads(body[1:], []))
-            else:
-                future.set_exception(serialization.load_error(body[1:]))
-        except BaseException as error:
-            future.set_exception(error)
+                self._expected.pop(number, _ignore)(answers.read(length))
 
 
 _own: _Answers | None = None
@@ -292,6 +418,19 @@ os.register_at_fork(after_in_child=_forget_locks)
 # ------------------------------------------------------------------------------------------------ the parent's side
 
 
+class _Task:
+    """A task of a worker's, from its request to its end."""
+
+    def __init__(self) -> None:
+        self.future: concurrent.futures.Future[Any] | None = None
+        self.withdrawn = False
+        """Before it came to the executor."""
+
+
+_tasks: dict[tuple[int, int], _Task] = {}
+"""By the worker's process and the number of the request."""
+
+
 def serve(body: bytes) -> None:
     """Do what a worker's handle asks for. Returns at once: submitting may wait for room in the executor's queue."""
     process, fd, number, place, call = serialization.loads(body, [])
@@ -299,21 +438,76 @@ def serve(body: bytes) -> None:
         answer = _Answer(process, fd, number)
     except OSError:
         return  # the worker is gone
-    _clerk(place).put(lambda: _submit(answer, place, call))
+    verb, _, argument = call.partition(b" ")
+    if place[0] == process or verb in _ACTS:
+        _clerk(("asks", process)).put(lambda: _act(answer, place, verb.decode(), argument.decode()))
+        return
+    task = _tasks[process, number] = _Task()
+    _clerk(place).put(lambda: _submit(answer, task, place, call))
 
 
-def _submit(answer: _Answer, place: tuple[int, int], call: bytes) -> None:
+_ACTS = frozenset({b"stats", b"resize"})
+"""What is asked of an executor. No pickle begins so."""
+
+
+def _act(answer: _Answer, place: tuple[int, int], verb: str, argument: str) -> None:
+    """Answer what a worker asks of an executor, or of one of its tasks."""
+    try:
+        if verb == "stats":
+            answer.say(find(*place).stats())  # type: ignore[attr-defined]  # Raddle's
+        elif verb == "resize":
+            answer.say(find(*place).resize(int(argument)))  # type: ignore[attr-defined]
+        else:
+            answer.say(_withdraw(place, verb))
+    except BaseException as error:
+        answer.fail(error)
+
+
+def _withdraw(place: tuple[int, int], verb: str) -> object:
+    """Cancel a task, end it, or tell whether it runs."""
+    with _lock:
+        task = _tasks.get(place)
+        if task is None:
+            return None  # it has ended
+        if (future := task.future) is None:
+            task.withdrawn = task.withdrawn or verb != "running"
+            return "cancelled" if task.withdrawn else None
+    if verb == "running":
+        return future.running()
+    if future.cancel():
+        return "cancelled"
+    if verb == "terminate" and isinstance(future, Future):
+        future.terminate()
+    return None
+
+
+def _submit(answer: _Answer, task: _Task, place: tuple[int, int], call: bytes) -> None:
+    key = answer.process, answer.number
     try:
         executor = find(*place)
         fn, args, kwargs, options = serialization.loads(call, [])
+        with _lock:
+            withdrawn = task.withdrawn
+        if withdrawn:
+            raise concurrent.futures.CancelledError
         if options is None:
             future = executor.submit(fn, *args, **kwargs)
         else:
             future = executor._submit_with(options, fn, args, kwargs)  # type: ignore[attr-defined]  # Raddle's
+        with _lock:
+            task.future, withdrawn = future, task.withdrawn
+        if withdrawn:  # while it waited for room
+            future.cancel()
     except BaseException as error:
+        _tasks.pop(key, None)
         answer.fail(error)
     else:
-        future.add_done_callback(lambda future: _clerk(answer.process).put(lambda: answer.give(future)))
+
+        def tell(future: concurrent.futures.Future[Any]) -> None:
+            _tasks.pop(key, None)
+            _clerk(answer.process).put(lambda: answer.give(future))
+
+        future.add_done_callback(tell)
 
 
 class _Clerk:
@@ -359,23 +553,25 @@ class _Answer:
 
     def __init__(self, process: int, fd: int, number: int) -> None:
         self.process = process
-        self._number = number
+        self.number = number
         # Opened while the worker is known to be there: its number may later be another process's.
         self._fd = os.open(f"/proc/{process}/fd/{fd}", os.O_WRONLY | os.O_CLOEXEC)
 
     def give(self, future: concurrent.futures.Future[Any]) -> None:
         try:
-            body = b"R" + serialization.dumps(future.result(), None)
+            self.say(future.result())
         except BaseException as error:
             self.fail(error)
-        else:
-            self._write(body)
+
+    def say(self, value: object) -> None:
+        self._write(b"R" + serialization.dumps(value, None))
 
     def fail(self, error: BaseException) -> None:
-        self._write(b"E" + serialization.dump_error(error))
+        cancelled = isinstance(error, concurrent.futures.CancelledError)
+        self._write(b"C" if cancelled else b"E" + serialization.dump_error(error))
 
     def _write(self, body: bytes) -> None:
-        frame = memoryview(_FRAME.pack(self._number, len(body)) + body)
+        frame = memoryview(_FRAME.pack(self.number, len(body)) + body)
         try:
             while frame:
                 frame = frame[os.write(self._fd, frame) :]
