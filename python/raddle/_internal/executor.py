@@ -16,6 +16,7 @@ from raddle import _raddle
 from raddle._internal import ending  # noqa: F401  (sees to the end of the interpreter)
 from raddle._internal.counts import check_count
 from raddle._internal.future import Future
+from raddle._internal.interruption import is_interruption
 from raddle._internal.mapping import MapArguments, MapResults, start_map
 from raddle._internal.native_threads import capping
 from raddle._internal.options import TaskView, make_view
@@ -297,8 +298,8 @@ class ThreadPoolExecutor(_raddle.ThreadPool, concurrent.futures.ThreadPoolExecut
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> Literal[False]:
-        """Shut down and wait; on Ctrl-C, cancel what has not begun and wait for nothing."""
-        if kind is not None and issubclass(kind, KeyboardInterrupt):
+        """Shut down and wait; on Ctrl-C, or in a coroutine that is cancelled, cancel the rest and wait for nothing."""
+        if is_interruption(kind):
             self.shutdown(wait=False, cancel_futures=True)
             return False
         try:

@@ -18,6 +18,7 @@ from raddle import _raddle
 from raddle._internal import ending  # noqa: F401  (sees to the end of the interpreter)
 from raddle._internal.counts import check_count
 from raddle._internal.future import Future
+from raddle._internal.interruption import is_interruption
 from raddle._internal.mapping import MapArguments, MapResults, start_map
 from raddle._internal.options import TaskView, make_view
 from raddle._internal.processes import (
@@ -380,8 +381,8 @@ class ProcessPoolExecutor(_raddle.ProcessPool, concurrent.futures.ProcessPoolExe
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> Literal[False]:
-        """Shut down and wait; on Ctrl-C, cancel what has not begun and kill what runs."""
-        if kind is not None and issubclass(kind, KeyboardInterrupt):
+        """Shut down and wait; on Ctrl-C, or in a coroutine that is cancelled, kill what runs instead."""
+        if is_interruption(kind):
             self._kill(False)
             return False
         try:
