@@ -203,6 +203,20 @@ def zygote(*arguments: Any, **options: Any) -> Iterator[Zygote]:
             running.process.wait()
 
 
+def spare_of(z: Zygote, *workers: Worker) -> int:
+    """Wait until there is a process that is none of these workers, and return its id."""
+    path = Path(f"/proc/{z.process.pid}/task/{z.process.pid}/children")
+    others: set[int] = set()
+
+    def found() -> bool:
+        others.update({int(pid) for pid in path.read_text().split()} - {worker.pid for worker in workers})
+        return bool(others)
+
+    until(found)
+    (spare,) = others
+    return spare
+
+
 def has_ended(pidfd: int, seconds: float = 10) -> bool:
     """Wait until a process has ended; return whether it has."""
     return bool(select.select([pidfd], [], [], seconds)[0])

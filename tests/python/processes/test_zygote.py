@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from raddle._internal.processes import environment, identity
-from tests.python.processes.support import has_ended, is_alive, until, zygote
+from tests.python.processes.support import has_ended, is_alive, spare_of, until, zygote
 
 SLEEP = "import time; time.sleep(600)"
 
@@ -161,12 +161,60 @@ def test_a_zygote_with_threads_says_so_and_forks_no_more(
         assert "2 threads" in refused.text
 
 
+def test_a_spare_becomes_the_next_worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with zygote() as z:
+        z.expect("ready")
+        worker = z.fork(SLEEP)
+        spare = spare_of(z, worker)
+        monkeypatch.setenv("RADDLE_LATE", "1")
+        monkeypatch.chdir(tmp_path)
+        source = """
+            import os
+            found = {int(name) for name in os.listdir("/proc/self/fd")}
+            open = {fd for fd in found if os.path.lexists(f"/proc/self/fd/{fd}")}
+            surroundings = os.environ.get("RADDLE_LATE"), os.getcwd(), os.getpgid(0) == os.getpid()
+            answer = os.getpid(), len(open - {0, 1, 2, *fds}), *surroundings
+        """
+        own = 1 if identity.tracker() is None else 2
+        assert z.evaluate(source) == (spare, own, "1", str(tmp_path), True)
+        z.release(worker)
+
+
+def test_a_spare_that_has_been_killed_is_not_missed() -> None:
+    with zygote() as z:
+        z.expect("ready")
+        worker = z.fork(SLEEP)
+        spare = spare_of(z, worker)
+        os.kill(spare, signal.SIGKILL)
+        until(lambda: not Path(f"/proc/{spare}").exists())
+        assert z.evaluate("1 + 1") == 2
+        z.release(worker)
+
+
+def test_an_order_that_is_too_long_for_a_spare_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
+    with zygote() as z:
+        z.expect("ready")
+        worker = z.fork(SLEEP)
+        spare = spare_of(z, worker)
+        monkeypatch.setenv("RADDLE_LONG", "x" * 100_000)
+        assert z.evaluate("import os; answer = len(os.environ['RADDLE_LONG']), os.getpid()") != (
+            100_000,
+            spare,
+        )
+        monkeypatch.delenv("RADDLE_LONG")
+        assert z.evaluate("__import__('os').getpid()") == spare
+        z.release(worker)
+
+
 def test_the_end_of_the_socket_ends_the_zygote_and_its_workers() -> None:
     with zygote() as z:
         z.expect("ready")
         worker = z.fork(f"import subprocess; subprocess.Popen(['sleep', '600']); {SLEEP}")
+        spare = os.pidfd_open(spare_of(z, worker))
         assert z.close() == 0
         assert has_ended(worker.pidfd)
+        assert has_ended(spare)
+        os.close(spare)
         z.release(worker)
 
 

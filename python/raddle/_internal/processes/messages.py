@@ -37,6 +37,7 @@ from __future__ import annotations
 
 import os
 from _socket import CMSG_SPACE, MSG_CMSG_CLOEXEC, SCM_RIGHTS, SOL_SOCKET
+from errno import EMSGSIZE
 from struct import Struct
 
 TYPE_CHECKING = False
@@ -104,6 +105,19 @@ def receive(socket: socket) -> Request | None:
     else:
         request.body = packet[HEADER.size :]
     return request
+
+
+def pass_on(socket: socket, request: Request) -> None:
+    """Send a request to the process that is to do what it asks for. It stays this one's to close.
+
+    Raises:
+        OSError: nobody is there any more, or it is too long for a packet.
+    """
+    header = HEADER.pack(request.kind, 0, request.ticket, request.pid, len(request.fds))
+    if len(header) + len(request.body) > LARGEST:
+        raise OSError(EMSGSIZE, os.strerror(EMSGSIZE))
+    ancillary = [(SOL_SOCKET, SCM_RIGHTS, b"".join(map(_FD.pack, request.fds)))]
+    socket.sendmsg([header, request.body], ancillary)
 
 
 def report(

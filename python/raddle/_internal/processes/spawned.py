@@ -27,4 +27,5 @@ def main(socket: _socket.socket, preparation: dict[str, Any]) -> NoReturn:
     surroundings.take(preparation)
     for module in preparation["preload"]:
         __import__(module)
-    worker_main.main(request.body, request.fds, parent, preparation, forked=False)
+    worker_main.name_process("raddle-worker")
+    worker_main.main(request.body, request.fds, preparation)

@@ -28,24 +28,25 @@ LIFE_LINE = 4
 """Its place among the descriptors; those before it are for the loop: channel, bell, arguments, results."""
 
 
-def main(body: bytes, fds: list[int], parent: int, then: dict[str, Any], *, forked: bool) -> NoReturn:
-    """Serve a pool. Returns in no case.
+def settle(parent: int) -> None:
+    """Become a worker in all that does not depend on which one, in a process that `parent` has forked for that."""
+    if not _raddle.die_with_parent(parent, group=True):
+        os._exit(1)
+    name_process("raddle-worker")
+    leave_parent()
+
+
+def main(body: bytes, fds: list[int], then: dict[str, Any]) -> NoReturn:
+    """Serve a pool, in a process that has settled. Returns in no case.
 
     Args:
         body: the order.
         fds: channel, bell, arguments, results, life line, and what the order has beyond these.
-        parent: the process whose child this is; it dies with it.
         then: the surroundings that this process has been prepared for.
-        forked: whether somebody else has prepared it.
     """
     code = 1
     try:
-        if not _raddle.die_with_parent(parent, group=True):
-            os._exit(1)
         order = loads(body)
-        name_process("raddle-worker")
-        if forked:
-            leave_parent()
         surroundings.follow(then, order)
         code = serve(order, fds)
     except BaseException:

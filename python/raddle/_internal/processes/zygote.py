@@ -7,6 +7,11 @@ asked for and what it reports.
 **Who dies with whom.** The system kills the zygote when the thread that started it ends, and a worker when the zygote
 ends. The end of the socket, which comes when the pool is closed, makes the zygote kill its workers and exit.
 
+**A spare.** Most of what a fork takes, the child pays: the system copies each page that it writes to for the first
+time. So once workers have been asked for, one more is forked ahead of the next request, goes as far as it can without
+knowing what it will be, and waits on a socket of its own. A later pool, and the successor of a worker that has died,
+find it there.
+
 **Threads.** A forked child has only the thread that forked, while the locks that others held stay locked. So the
 zygote forks only while it has one thread. Some libraries, OpenBLAS among them, start threads when they are imported and
 end them before a fork; a fork for nothing shows whether all threads that there are do so.
@@ -27,6 +32,7 @@ from _signal import (  # type: ignore[import-not-found]  # the one without enume
     pthread_sigmask,
     signal,
 )
+from _socket import AF_UNIX, SOCK_SEQPACKET, socketpair
 from time import monotonic, sleep
 
 from raddle import _raddle
@@ -40,6 +46,7 @@ from raddle._internal.processes.messages import (
     READY,
     REFUSED,
     Request,
+    pass_on,
     receive,
     report,
 )
@@ -74,14 +81,14 @@ def main(socket: _socket.socket, preparation: dict[str, Any]) -> NoReturn:
             gc.set_threshold(*thresholds)
         if os.getpid() != zygote:
             os._exit(1)  # a module has forked, and this child came back from it
-        request = _Zygote(socket, suspect).run()
+        request = _Zygote(socket, suspect, preparation).run()
     except BaseException:
         if os.getpid() == zygote:
             _fail(socket)
         raise
     if request is None:
         os._exit(0)
-    worker_main.main(request.body, request.fds, zygote, preparation, forked=True)
+    worker_main.main(request.body, request.fds, preparation)
 
 
 def settle_in(socket: _socket.socket) -> None:
@@ -120,15 +127,31 @@ _IDLE = 50
 """Milliseconds without a request, after which there is time for something else."""
 
 
+class _Spare:
+    """A worker that nobody has asked for yet."""
+
+    __slots__ = ("pid", "pidfd", "socket")
+
+    def __init__(self, pid: int, pidfd: int, socket: _socket.socket) -> None:
+        self.pid = pid
+        self.pidfd = pidfd
+        self.socket = socket
+        """The way to it."""
+
+
 class _Zygote:
     """Forks and reaps."""
 
-    def __init__(self, socket: _socket.socket, suspect: str) -> None:
+    def __init__(self, socket: _socket.socket, suspect: str, preparation: dict[str, Any]) -> None:
+        self.pid = os.getpid()
         self.socket = socket
+        self.preparation = preparation
         self.suspect = suspect
         """The module that has started threads, if one has."""
         self.workers: dict[int, int] = {}
         """The pids, by pidfd."""
+        self.spare: _Spare | None = None
+        self.wants_spare = False
         self.threads = 0
         self.poll = select.poll()
         self.warmed = False
@@ -143,8 +166,11 @@ class _Zygote:
         try:
             self.count_threads()
             while True:
-                ready = self.poll.poll(None if self.warmed else _IDLE)
-                if not ready:
+                ready = self.poll.poll(0 if self.wants_spare else None if self.warmed else _IDLE)
+                if not ready and self.wants_spare:
+                    if (request := self.fork_spare()) is not None:
+                        return request
+                elif not ready:
                     self.warm()
                 for fd, _ in ready:
                     if fd != own:
@@ -155,6 +181,8 @@ class _Zygote:
                         self.end()
                         return None
                     if request.kind == FORK:
+                        if self.hand_over(request):
+                            continue
                         if self.fork(request):
                             return request
                     elif request.kind == KILL:
@@ -169,6 +197,67 @@ class _Zygote:
         if serving := sys.modules.get("raddle._internal.processes.serving"):
             serving.warm()
             gc.freeze()
+
+    def fork_spare(self) -> Request | None:
+        """Make a spare, if that can be; in the spare, return the request that makes it a worker."""
+        self.wants_spare = False  # until the next worker: what goes wrong now would go wrong again and again
+        if self.spare is not None:
+            return None
+        try:
+            # A number that is new is reported with the next request, when somebody wants to know.
+            if _threads_left() > 1:
+                return None
+            ours, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET)
+        except OSError:
+            return None
+        _flush()
+        try:
+            pid = os.fork()
+        except (OSError, MemoryError):
+            pid = -1
+        if pid == 0:
+            ours.close()
+            self.leave()
+            return self.wait_as_spare(theirs)
+        theirs.close()
+        if pid > 0:
+            try:
+                self.spare = _Spare(pid, os.pidfd_open(pid), ours)
+            except OSError:
+                os.kill(pid, SIGKILL)
+                _wait(pid)
+        if self.spare is None:
+            ours.close()
+        else:
+            self.poll.register(self.spare.pidfd, select.POLLIN)
+        return None
+
+    def wait_as_spare(self, socket: _socket.socket) -> Request:
+        """In a spare: do what all workers do, and wait until it is to be one."""
+        worker_main.settle(self.pid)
+        # For the pages that this writes to: the same is done again once the request is there.
+        surroundings.follow(self.preparation, self.preparation)
+        if plain := sys.modules.get("raddle._internal.serialization.plain"):
+            plain.loads(plain.dumps((int, 1)))
+        request = receive(socket)
+        if request is None:
+            os._exit(0)
+        socket.close()
+        return request
+
+    def hand_over(self, request: Request) -> bool:
+        """Make the spare the worker that is asked for; return whether there is one that can be."""
+        if (spare := self.spare) is None or request.problem is not None:
+            return False
+        try:
+            pass_on(spare.socket, request)
+        except OSError:
+            # It has ended, as will be heard in a moment, or the order is too long for it.
+            return False
+        self.spare = None
+        spare.socket.close()
+        self.adopt(request, spare.pid, spare.pidfd)
+        return True
 
     def fork(self, request: Request) -> bool:
         """Make a worker; return whether this is it."""
@@ -185,6 +274,7 @@ class _Zygote:
             return self.refuse(request, f"a worker could not be forked: {error}")
         if pid == 0:
             self.leave()
+            worker_main.settle(self.pid)
             return True
         try:
             os.setpgid(pid, pid)  # it does so itself too; whoever is first
@@ -192,21 +282,30 @@ class _Zygote:
             pass  # it has ended already
         try:
             pidfd = os.pidfd_open(pid)
-            try:
-                report(self.socket, FORKED, ticket=request.ticket, pid=pid, fds=(pidfd,))
-            except BaseException:
-                os.close(pidfd)
-                raise
         except OSError as error:
             os.kill(pid, SIGKILL)
             _wait(pid)
+            return self.refuse(request, f"a worker could not be handed over: {error}")
+        self.poll.register(pidfd, select.POLLIN)
+        self.adopt(request, pid, pidfd)
+        return False
+
+    def adopt(self, request: Request, pid: int, pidfd: int) -> None:
+        """Report a worker that has been made."""
+        try:
+            report(self.socket, FORKED, ticket=request.ticket, pid=pid, fds=(pidfd,))
+        except OSError as error:
+            os.kill(pid, SIGKILL)
+            _wait(pid)
+            self.poll.unregister(pidfd)
+            os.close(pidfd)
             if isinstance(error, ConnectionError):
                 raise
-            return self.refuse(request, f"a worker could not be handed over: {error}")
+            self.refuse(request, f"a worker could not be handed over: {error}")
+            return
         request.close()
         self.workers[pidfd] = pid
-        self.poll.register(pidfd, select.POLLIN)
-        return False
+        self.wants_spare = True
 
     def refuse(self, request: Request, reason: str) -> bool:
         """Report that a worker was not made; return that this is not one."""
@@ -219,11 +318,20 @@ class _Zygote:
         self.socket.close()
         for pidfd in self.workers:
             os.close(pidfd)
+        if (spare := self.spare) is not None:
+            spare.socket.close()
+            os.close(spare.pidfd)
 
     def reap(self, pidfd: int) -> None:
         """Report how a worker ended."""
-        pid = self.workers.pop(pidfd)
         self.poll.unregister(pidfd)
+        if (spare := self.spare) is not None and pidfd == spare.pidfd:
+            self.spare = None
+            spare.socket.close()
+            os.close(pidfd)
+            _wait(spare.pid)
+            return
+        pid = self.workers.pop(pidfd)
         os.close(pidfd)
         try:
             ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
@@ -241,16 +349,18 @@ class _Zygote:
 
     def end(self) -> None:
         """Kill all workers."""
-        for pid in self.workers.values():
+        pids = list(self.workers.values())
+        if self.spare is not None:
+            self.spare.socket.close()
+            pids.append(self.spare.pid)
+        for pid in pids:
             _kill_group(pid)
-        for pid in self.workers.values():
+        for pid in pids:
             _wait(pid)
 
     def count_threads(self) -> int:
         """Count the threads of this process that a fork leaves running, and report a number that is new."""
-        threads = _threads()
-        if threads > 1:
-            threads = _threads_after_fork()
+        threads = _threads_left()
         if threads != self.threads:
             self.threads = threads
             report(self.socket, READY, number=threads, text=self.suspect)
@@ -259,6 +369,12 @@ class _Zygote:
 
 def _threads() -> int:
     return len(os.listdir("/proc/self/task"))
+
+
+def _threads_left() -> int:
+    """Count those that a fork leaves running."""
+    threads = _threads()
+    return threads if threads == 1 else _threads_after_fork()
 
 
 def _threads_after_fork() -> int:
