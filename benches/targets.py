@@ -111,6 +111,7 @@ TARGETS: Mapping[str, Mapping[str, Target]] = {
     "process-array-out-ray": {ANY: Target(5)},
     "process-array-out-memcpy": {ANY: NEAR_COPY},
     "process-array-first-memcpy": {ANY: NEAR_COPY},
+    "process-array-first-out-memcpy": {ANY: NEAR_COPY},
     "process-message-10kb-in-stdlib": {ANY: Target(10)},
     "process-message-10kb-echo-stdlib": {ANY: Target(10)},
     "process-message-1mb-in-stdlib": {ANY: Target(10)},

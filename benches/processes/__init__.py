@@ -39,7 +39,7 @@ AREA = Area(
         "process-paused": "the same, one every millisecond",
         "process-100us": "tasks of 100 µs",
         "process-map": "`map` of 100,000 no-ops, no chunk size given",
-        "process-mixed": "`map` of tasks from 0.1 to 400 ms",
+        "process-mixed": "`map` of tasks from 0.1 ms to 1 s",
         "process-batches": "twenty pools, one after the other",
         "process-message-10kb-in": "10 KB as an argument",
         "process-message-10kb-echo": "10 KB as an argument and result",

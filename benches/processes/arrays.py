@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from benches.harness import Clock, Pairs, figures_in_turn, rotate, sample
-from benches.processes.jobs import ends, give, kept, pause_with_numpy, same
+from benches.processes.jobs import ends, give, keep, kept, pause_with_numpy, same
 from benches.processes.pools import Joblib, Pool, Ray
 from benches.processes.rivals import compare, side
 from benches.results import Row
@@ -43,10 +43,14 @@ def arrays(bench: Bench) -> Iterator[Row]:
             call = partial(work, pool.warmed(WORKERS), 1)
             copies, calls = rotate([_memcpy(length), call], repeats=bench.repeats(15), warmups=3)
         yield row_of(Pairs(copies, calls), f"{name}-memcpy", f"{title}, against memcpy", 1, "one warm memcpy")
-    first = _first(side(bench.candidate).start, array)
-    pairs = figures_in_turn(partial(sample, _memcpy(length)), first, repeats=bench.repeats(REPEATS))
-    title = "the first array of a pool, against memcpy"
-    yield row_of(pairs, "process-array-first-memcpy", title, 1, "one warm memcpy")
+    start = side(bench.candidate).start
+    for name, way, first in (
+        ("first", "as an argument", _first(start, pause_with_numpy, ends, array)),
+        ("first-out", "as a result", _first(start, partial(keep, length), give, length)),
+    ):
+        pairs = figures_in_turn(partial(sample, _memcpy(length)), first, repeats=bench.repeats(REPEATS))
+        title = f"the first array of a pool {way}, against memcpy"
+        yield row_of(pairs, f"process-array-{name}-memcpy", title, 1, "one warm memcpy")
 
 
 def messages(bench: Bench) -> Iterator[Row]:
@@ -112,11 +116,13 @@ def _memcpy(length: int) -> Callable[[], object]:
     return partial(np.copyto, target, source)
 
 
-def _first(start: Callable[[int], Pool], array: Any) -> Clock:
-    """Makes what times the first array that a pool is given, its workers being there."""
+def _first(
+    start: Callable[[int], Pool], prepare: Callable[[float], int], fn: Callable[[Any], Any], argument: Any
+) -> Clock:
+    """Makes what times the first array that goes to or from a pool, each of whose workers has run ``prepare``."""
 
     def clock() -> int:
         with closing(start(WORKERS)) as pool:
-            return sample(partial(pool.warmed(WORKERS, pause_with_numpy).call, ends, array))
+            return sample(partial(pool.warmed(WORKERS, prepare).call, fn, argument))
 
     return clock

@@ -58,6 +58,12 @@ def kept(length: int) -> Any:
     return np.ones(length)
 
 
+def keep(length: int, seconds: float) -> int:
+    """Makes the array that :func:`give` returns, then does as :func:`pause`."""
+    kept(length)
+    return pause(seconds)
+
+
 def give(length: int) -> Any:
     """Returns a kept array: a plain function, as pickle finds it by its name."""
     return kept(length)
