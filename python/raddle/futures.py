@@ -1,4 +1,4 @@
-"""Everything that `concurrent.futures` exports, on Raddle's threads.
+"""Everything that `concurrent.futures` exports, on Raddle's threads and worker processes.
 
 `from raddle.futures import ThreadPoolExecutor` in place of `from concurrent.futures import ThreadPoolExecutor` is the
 whole migration. `InterpreterPoolExecutor`, where the interpreter has it, is the stdlib's own.
