@@ -96,9 +96,9 @@ def take_and_die(lock: Any, ready: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["Lock", "RLock"])
-def test_a_waiter_is_told_that_the_holder_died(forked: Any, name: str) -> None:
-    lock, ready = getattr(forked, name)(), forked.Event()
-    process = forked.Process(target=take_and_die, args=(lock, ready))
+def test_a_waiter_is_told_that_the_holder_died(started: Any, name: str) -> None:
+    lock, ready = getattr(started, name)(), started.Event()
+    process = started.Process(target=take_and_die, args=(lock, ready))
     process.start()
     ready.wait()
     with pytest.raises(mp.OwnerDied, match="release") as caught:
