@@ -40,8 +40,17 @@ impl Arena {
     ///
     /// The system's: no descriptors, no address space, a limit that no file can have.
     pub fn new(limit: usize) -> io::Result<Self> {
+        Self::over(Self::memory("raddle-arena", limit)?)
+    }
+
+    /// Memory for an arena that another process is to [`attach`](Arena::attach), for at most `limit` bytes, rounded up likewise.
+    ///
+    /// # Errors
+    ///
+    /// See [`new`](Arena::new).
+    pub(crate) fn memory(name: &str, limit: usize) -> io::Result<Memory> {
         let len = limit.max(1).checked_next_multiple_of(HUGE_PAGE).ok_or(io::ErrorKind::FileTooLarge)?;
-        Self::over(Memory::new("raddle-arena", len)?)
+        Memory::new(name, len)
     }
 
     /// An arena in memory that another process has made, which must be new: what is written in it already is lost.

@@ -13,12 +13,11 @@ use super::sentences::{SIGKILL, SIGTERM};
 use super::shared::Aftermath;
 use super::worker::{Phase, Worker};
 use super::{Client, Pool};
-use crate::arena::{Gallery, View};
+use crate::arena::{Arena, Gallery, View};
 use crate::channel::{ParentSide, Who};
 use crate::message;
 use crate::supervisor::{self, Start, Ward};
 use raddle_sync::{Moment, Wake};
-use raddle_sys::memory::Memory;
 use raddle_sys::pidfd::{Exit, Pidfd};
 use std::io;
 use std::sync::Arc;
@@ -168,7 +167,7 @@ impl<C: Client> Pool<C> {
     fn start_worker(self: &Arc<Self>) -> io::Result<()> {
         self.ensure_collector()?;
         let side = ParentSide::new()?;
-        let results = Memory::new("raddle-results", self.settings.results_limit)?;
+        let results = Arena::memory("raddle-results", self.settings.results_limit)?;
         let gallery = Gallery::attach(results.fd().try_clone_to_owned()?)?;
         let fds = vec![
             side.fd().try_clone_to_owned()?,
@@ -381,7 +380,8 @@ impl<C: Client> Ward for Pool<C> {
         let Some(worker) = shared.worker(ticket) else { return };
         worker.pid = pid;
         worker.pidfd = Some(pidfd);
-        let doomed = worker.sentence.is_some() || shared.broken;
+        // It may have spoken, and been found out, before this was known.
+        let doomed = worker.sentence.is_some() || worker.corrupt.is_some() || shared.broken;
         drop(shared);
         if doomed {
             self.kill(ticket, SIGKILL);

@@ -567,6 +567,13 @@ impl ProcessPool {
         Ok(self.native()?.current()?.pool.pids())
     }
 
+    /// Bytes of arguments that stand in shared memory, waiting or in workers' hands.
+    fn _arena_used(&self) -> PyResult<usize> {
+        let pool = &self.native()?.current()?.pool;
+        pool.reclaim();
+        Ok(pool.store().used())
+    }
+
     /// The figures of `stats()`, by name.
     fn _stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let pool = &self.native()?.current()?.pool;
