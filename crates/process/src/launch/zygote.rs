@@ -4,6 +4,7 @@ use super::Spec;
 use super::message::{self, ENDED, FAILED, FORK, FORKED, KILL, Packet, READY, REFUSED, Received};
 use super::start::{Started, start};
 use raddle_sync::Moment;
+use raddle_sys::fork::Withheld;
 use raddle_sys::pidfd::{Exit, Pidfd};
 use raddle_sys::poll::Poller;
 use raddle_sys::{process, socket};
@@ -63,7 +64,8 @@ pub enum Report {
 /// In a forked child of the process that started it, it means nothing, and dropping it does nothing.
 #[derive(Debug)]
 pub struct Zygote {
-    socket: Option<OwnedFd>,
+    /// A forked child does not have it: for whoever else has it, the zygote would live on after this process.
+    socket: Option<Withheld<OwnedFd>>,
     pidfd: Pidfd,
     pid: u32,
     owner: u32,
@@ -78,7 +80,7 @@ impl Zygote {
     /// The system's: no such program, no descriptors or processes left.
     pub fn start(spec: &Spec) -> io::Result<Self> {
         let Started { socket, pid, pidfd } = start(spec, |_| Ok(()))?;
-        let zygote = Self { socket: Some(socket), pidfd, pid, owner: process::id() };
+        let zygote = Self { socket: Some(Withheld::new(socket)), pidfd, pid, owner: process::id() };
         socket::set_nonblocking(zygote.fd(), true)?;
         Ok(zygote)
     }
