@@ -22,6 +22,7 @@ type Registry = Mutex<Vec<Weak<Pool<PythonRuntime>>>>;
 static POOLS: LazyLock<ForkCell<Registry>> = LazyLock::new(|| ForkCell::new(Mutex::new(Vec::new())));
 
 pub(crate) fn prepare() {
+    crate::graveyard::prepare();
     LazyLock::force(&POOLS);
     LazyLock::force(&PROCESS_POOLS);
     raddle_process::supervisor::prepare();

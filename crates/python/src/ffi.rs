@@ -68,6 +68,12 @@ fn guarded(call: impl FnOnce() -> *mut ffi::PyObject) -> *mut ffi::PyObject {
     result
 }
 
+/// Whether the calling thread has the interpreter. In a program that has made sub-interpreters, the answer may be yes when it has not.
+pub(crate) fn is_attached() -> bool {
+    // SAFETY: may be called from any thread at any time, before and after the interpreter's life too.
+    unsafe { ffi::PyGILState_Check() == 1 }
+}
+
 /// How a call ended.
 pub(crate) type CallResult = Result<Py<PyAny>, Py<PyBaseException>>;
 

@@ -41,6 +41,7 @@ mod executor;
 mod ffi;
 mod frames;
 mod future;
+mod graveyard;
 mod interpreter;
 mod item_tasks;
 mod job;
@@ -108,7 +109,7 @@ mod extension {
     #[pymodule_export]
     use super::process::spec::LaunchSpec;
     #[pymodule_export]
-    use super::process::zygote::{die_with_parent, disregard_terminal};
+    use super::process::zygote::{die_with_parent, disregard_terminal, limit_behind};
     #[pymodule_export]
     use super::queue::base::Queue;
     #[pymodule_export]

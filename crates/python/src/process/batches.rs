@@ -247,6 +247,7 @@ impl Batches {
 
     /// Publishes the items of the batches that have come back; returns whether there were any.
     pub(crate) fn unpack(self: &Arc<Self>, py: Python<'_>) -> bool {
+        self.share.pool.client().sweep(py);
         let arrived = std::mem::take(&mut *self.arrived.lock());
         let any = !arrived.is_empty();
         for batch in arrived {
@@ -326,23 +327,25 @@ impl Batch {
         !self.batches.map.is_closed()
     }
 
-    pub(crate) fn finished(self, sent: Arc<dyn Sent>, reply: &BatchReply) {
+    pub(crate) fn finished(self, client: &PythonClient, sent: Arc<dyn Sent>, reply: &BatchReply) {
         let nanos = u64::try_from(reply.ended.since(reply.begun).as_nanos()).unwrap_or(u64::MAX);
         let each = (nanos / self.count.max(1) as u64).max(1);
         let mean = &self.batches.mean;
         let before = mean.load(Ordering::Relaxed);
         mean.store(if before == 0 { each } else { before - before / 4 + each / 4 }, Ordering::Relaxed);
-        self.end(sent, reply.mixed);
+        self.end(client, sent, reply.mixed);
     }
 
     /// The batch ends with one outcome for all of its items.
-    pub(crate) fn lost(self, sent: Arc<dyn Sent>) {
-        self.end(sent, false);
+    pub(crate) fn lost(self, client: &PythonClient, sent: Arc<dyn Sent>) {
+        self.end(client, sent, false);
     }
 
-    fn end(self, sent: Arc<dyn Sent>, mixed: bool) {
+    fn end(self, client: &PythonClient, sent: Arc<dyn Sent>, mixed: bool) {
         let Self { batches, first, count } = self;
         batches.arrive(Arrived { first, count, sent, mixed });
+        // Its consumer may be gone, and this thread is without the interpreter.
+        client.let_go_of(batches);
     }
 
     pub(crate) const fn count(&self) -> usize {
@@ -350,9 +353,11 @@ impl Batch {
     }
 
     /// Nobody will run it.
-    pub(crate) fn cancelled(self) {
-        self.batches.out.fetch_sub(1, Ordering::Relaxed);
-        self.batches.map.publish_many(self.first, (0..self.count).map(|_| None));
+    pub(crate) fn cancelled(self, client: &PythonClient) {
+        let Self { batches, first, count } = self;
+        batches.out.fetch_sub(1, Ordering::Relaxed);
+        batches.map.publish_many(first, (0..count).map(|_| None));
+        client.let_go_of(batches);
     }
 }
 

@@ -6,10 +6,12 @@
 use crate::attempts::{Attempts, Verdict};
 use crate::counters::Counters;
 use crate::future::{Future, Told};
+use crate::graveyard::{self, Kept};
 use crate::process::batches::{Batch, BatchReply, Batches};
 use crate::process::codec::Codec;
 use crate::process::errands::Errands;
 use crate::process::letters::{Abandoned, Break, Letter, Lost};
+use crate::process::spec::as_io_error;
 use crate::sent::Sent;
 use crate::shelf::{Shelf, Shelved, settle_in_turn};
 use pyo3::exceptions::{PyBaseException, PyKeyboardInterrupt, PyRuntimeError};
@@ -23,6 +25,12 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
+
+/// What has ended, and holds references, which are dropped with the interpreter only.
+enum Ended {
+    Call(#[expect(dead_code, reason = "kept until it is dropped")] Call),
+    Batch(#[expect(dead_code, reason = "kept until it is dropped")] Arc<Batches>),
+}
 
 /// How many calls that have ended are kept until somebody comes by who has the interpreter.
 const MOST_ENDED: usize = 1024;
@@ -56,30 +64,29 @@ impl Task {
 
 /// The parent's side of a pool, as far as it is Python's.
 pub(crate) struct PythonClient {
-    pub(crate) codec: Arc<Codec>,
+    pub(crate) codec: Kept<Arc<Codec>>,
     pub(crate) counters: Counters,
     pub(crate) errands: Errands,
     /// Tasks that wait for a dependency or for their next attempt.
     pub(crate) deferred: Deferred<(Order<Task>, Reservation<PythonClient>)>,
     /// Nothing is tried again any more.
     pub(crate) cancelling: AtomicBool,
-    /// Calls that have ended: a reference can be dropped with the interpreter only.
-    ended: Mutex<Vec<Call>>,
+    ended: Mutex<Vec<Ended>>,
     ended_count: AtomicUsize,
     pub(crate) broken: OnceLock<Break>,
     /// The maps that have items nobody has sent yet.
     maps: Mutex<Vec<Weak<Batches>>>,
     /// `note(worker, kind, body)`: what workers say besides.
-    note: Py<PyAny>,
+    note: Kept<Py<PyAny>>,
     /// `order(name, number) -> (bytes, fds)`: what a worker is told that is started now, and what descriptors it gets besides.
     /// None once no further one will be.
-    order: Mutex<Option<Py<PyAny>>>,
+    order: Mutex<Option<Kept<Py<PyAny>>>>,
 }
 
 impl PythonClient {
     pub(crate) fn new(codec: Arc<Codec>, note: Py<PyAny>, order: Py<PyAny>) -> Self {
         Self {
-            codec,
+            codec: Kept::new(codec),
             counters: Counters::default(),
             errands: Errands::default(),
             deferred: Deferred::default(),
@@ -88,14 +95,15 @@ impl PythonClient {
             ended_count: AtomicUsize::new(0),
             broken: OnceLock::new(),
             maps: Mutex::default(),
-            note,
-            order: Mutex::new(Some(order)),
+            note: Kept::new(note),
+            order: Mutex::new(Some(Kept::new(order))),
         }
     }
 
     /// Drops what has ended.
     #[inline]
-    pub(crate) fn sweep(&self, _py: Python<'_>) {
+    pub(crate) fn sweep(&self, py: Python<'_>) {
+        graveyard::sweep(py);
         if self.ended_count.load(Ordering::Relaxed) > 0 {
             let ended = std::mem::take(&mut *self.ended.lock());
             self.ended_count.store(0, Ordering::Relaxed);
@@ -108,8 +116,13 @@ impl PythonClient {
         let failed = sent.failed();
         match call.future.get().arrive(sent, begun, ended) {
             Some(told) => self.tell(call, told, failed),
-            None => self.let_go(call),
+            None => self.let_go(Ended::Call(call)),
         }
+    }
+
+    /// As [`let_go`](Self::let_go), for a batch.
+    pub(crate) fn let_go_of(&self, batches: Arc<Batches>) {
+        self.let_go(Ended::Batch(batches));
     }
 
     fn tell(&self, call: Call, told: Told, failed: bool) {
@@ -119,9 +132,10 @@ impl PythonClient {
         });
     }
 
-    fn let_go(&self, call: Call) {
+    /// Keeps something until somebody comes by who has the interpreter.
+    fn let_go(&self, what: Ended) {
         let mut ended = self.ended.lock();
-        ended.push(call);
+        ended.push(what);
         let stale = if ended.len() > MOST_ENDED { std::mem::take(&mut *ended) } else { Vec::new() };
         self.ended_count.store(ended.len(), Ordering::Relaxed);
         drop(ended);
@@ -163,7 +177,7 @@ impl PythonClient {
             }
             Task::Batch(batch) => {
                 self.counters.count(batch.count() as u64, true);
-                batch.lost(sent);
+                batch.lost(self, sent);
             }
         }
     }
@@ -181,8 +195,7 @@ impl Client for PythonClient {
             let fds = fds.into_iter().map(crate::ffi::duplicate_fd).collect::<io::Result<_>>()?;
             Ok((order, fds))
         });
-        made.unwrap_or_else(|| Err(PyRuntimeError::new_err("the interpreter is ending")))
-            .map_err(io::Error::other)
+        made.unwrap_or_else(|| Err(PyRuntimeError::new_err("the interpreter is ending"))).map_err(as_io_error)
     }
 
     fn begin(&self, task: &Task) -> bool {
@@ -215,7 +228,7 @@ impl Client for PythonClient {
             }
             Task::Batch(batch) => {
                 self.counters.count(batch.count() as u64, failed);
-                batch.finished(letter, &batch_reply);
+                batch.finished(self, letter, &batch_reply);
             }
         }
     }
@@ -238,9 +251,9 @@ impl Client for PythonClient {
         match task {
             Task::Call(call) => {
                 self.counters.cancelled.fetch_add(1, Ordering::Relaxed);
-                self.let_go(call);
+                self.let_go(Ended::Call(call));
             }
-            Task::Batch(batch) => batch.cancelled(),
+            Task::Batch(batch) => batch.cancelled(self),
         }
     }
 
@@ -386,7 +399,7 @@ pub(crate) fn cancel_all(py: Python<'_>, pool: &Arc<Pool<PythonClient>>) {
                     client.counters.cancelled.fetch_add(1, Ordering::Relaxed);
                 }
             }
-            Task::Batch(batch) => batch.cancelled(),
+            Task::Batch(batch) => batch.cancelled(client),
         }
     }
     client.withdraw_maps();
