@@ -300,12 +300,6 @@ def test_thousands_of_functions_that_are_forgotten_at_once_leave_room_for_a_task
         assert pool.submit(abs, -1).result(PATIENCE) == 1
 
 
-def test_an_arena_of_less_than_a_huge_page_will_do() -> None:
-    with ProcessPoolExecutor(1, arena_limit=1) as pool:
-        assert pool.submit(bytes, 1 << 20).result(PATIENCE) == bytes(1 << 20)
-        assert pool.submit(len, bytes(1 << 20)).result(PATIENCE) == 1 << 20
-
-
 @pytest.mark.filterwarnings("ignore:.*its channel is corrupt:RuntimeWarning")
 @pytest.mark.parametrize("what", ["raddle-channel", "raddle-results", "raddle"])
 def test_a_worker_that_scribbles_is_named(what: str) -> None:

@@ -24,8 +24,7 @@ use desk::Desk;
 use raddle_sync::{ForkCell, Moment, Mutex};
 use raddle_sys::pidfd::{Exit, Pidfd};
 use raddle_sys::poll::Alarm;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
@@ -84,30 +83,28 @@ pub(crate) struct Start {
 
 type Action = Box<dyn FnOnce() + Send>;
 
-/// What is to be done at its time.
-struct Entry {
-    moment: Moment,
-    sequence: u64,
-    action: Action,
+/// When something is to be done, and a number that no other action has.
+type Time = (Moment, u64);
+
+/// An action on the agenda. Dropped, it is taken off, if it has not begun: what is far in the future must not stay there for all
+/// tasks that have long ended.
+#[derive(Debug)]
+pub(crate) struct Appointment {
+    time: Time,
 }
 
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
+impl Drop for Appointment {
+    fn drop(&mut self) {
+        // In a forked child the agenda is another one, where nothing has this number. The action is dropped without the lock.
+        let action = office().inbox.lock().agenda.remove(&self.time);
+        drop(action);
     }
 }
 
-impl Eq for Entry {}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Entry {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.moment, self.sequence).cmp(&(other.moment, other.sequence))
+impl Appointment {
+    /// Leaves it on the agenda, whatever becomes of the one who has made it.
+    pub(crate) fn keep(self) {
+        std::mem::forget(self);
     }
 }
 
@@ -116,8 +113,7 @@ struct Inbox {
     /// Zygotes that will be wanted.
     expected: Vec<Arc<Spec>>,
     starts: Vec<Start>,
-    agenda: BinaryHeap<Reverse<Entry>>,
-    sequence: u64,
+    agenda: BTreeMap<Time, Action>,
     /// The thread runs.
     running: bool,
 }
@@ -130,6 +126,7 @@ struct Office {
 
 static OFFICE: LazyLock<ForkCell<Arc<Office>>> = LazyLock::new(|| ForkCell::new(Office::new()));
 static TICKETS: AtomicU64 = AtomicU64::new(1);
+static ACTIONS: AtomicU64 = AtomicU64::new(1);
 
 /// Makes what is made once, before a fork could catch it half made.
 pub fn prepare() {
@@ -162,14 +159,22 @@ pub fn expect(launch: &Launch) {
     }
 }
 
-/// Has something done at its time, on the supervisor's thread. It must be short, and must not wait.
-pub(crate) fn at(moment: Moment, action: impl FnOnce() + Send + 'static) {
-    // A supervisor that can't be started has no workers either, whose deadlines it could keep.
-    let _ = office().post(|inbox| {
-        inbox.sequence += 1;
-        let sequence = inbox.sequence;
-        inbox.agenda.push(Reverse(Entry { moment, sequence, action: Box::new(action) }));
-    });
+/// Has something done at its time, on the supervisor's thread, unless the appointment is dropped before. It must be short, and must not
+/// wait.
+///
+/// # Errors
+///
+/// When the supervisor itself can't be started. Then it has no workers either, whose deadlines it could keep.
+pub(crate) fn at(moment: Moment, action: impl FnOnce() + Send + 'static) -> io::Result<Appointment> {
+    let time = (moment, ACTIONS.fetch_add(1, Ordering::Relaxed));
+    office().post(|inbox| drop(inbox.agenda.insert(time, Box::new(action))))?;
+    Ok(Appointment { time })
+}
+
+/// How many actions stand on the agenda for a later time than `moment`.
+#[cfg(test)]
+pub(crate) fn planned_after(moment: Moment) -> usize {
+    office().inbox.lock().agenda.range((moment, 0)..).count()
 }
 
 impl Office {

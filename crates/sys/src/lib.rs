@@ -15,6 +15,7 @@
 //! | [`poll`] | waiting for many descriptors at once |
 //! | [`pidfd`] | a process by descriptor: kill it, wait for its end |
 //! | [`process`] | this process and others: parents, groups, how much memory one has |
+//! | [`shortage`] | errors that say that there is no more of something, and of what |
 #![allow(unsafe_code, reason = "system calls; each block carries its argument")]
 
 pub mod clock;
@@ -25,6 +26,7 @@ pub mod memory;
 pub mod pidfd;
 pub mod poll;
 pub mod process;
+pub mod shortage;
 pub mod socket;
 pub mod thread;
 

@@ -3,8 +3,9 @@
 use super::Spec;
 use super::message::{self, FORK, PREPARE};
 use raddle_sys::pidfd::Pidfd;
+use raddle_sys::shortage::{is_shortage, limit_behind};
 use raddle_sys::{process, socket};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -32,8 +33,9 @@ pub(super) fn start(spec: &Spec, more: impl FnOnce(BorrowedFd<'_>) -> io::Result
     // In a group of its own from its first instruction on: the terminal's Ctrl-C is not for it.
     command.stdin(Stdio::from(theirs)).process_group(0);
     let named = |error: io::Error| {
-        let program = spec.program.display();
-        io::Error::new(error.kind(), format!("{program} could not be started: {error}"))
+        let (program, limit) = (spec.program.display(), limit_behind(&error));
+        let kind = if is_shortage(&error) { ErrorKind::ResourceBusy } else { error.kind() };
+        io::Error::new(kind, format!("{program} could not be started: {error}{limit}"))
     };
     let mut child = command.spawn().map_err(named)?;
     let pidfd = Pidfd::open(child.id()).inspect_err(|_| {

@@ -13,17 +13,29 @@ use std::time::Duration;
 /// spoken and before it rings.
 const TRUST: Duration = Duration::from_millis(200);
 
+/// After so long without a sleep, a leader looks whether there was a signal.
+const SPELL: Duration = Duration::from_millis(50);
+
 impl<C: Client> Pool<C> {
-    /// Fetches what the workers have said until `done`, `deadline` or a signal. `None` when another thread is at it already: it
-    /// tells everybody.
+    /// Fetches what the workers have said until `done`, `deadline` or a signal; or, as if there was a signal, until it has been at it for
+    /// long without a sleep. `None` when another thread is at it already: it tells everybody.
     pub fn drive(self: &Arc<Self>, done: &dyn Fn() -> bool, deadline: Option<Moment>) -> Option<Wake> {
         if !self.lead() {
             return None;
         }
+        let mut rested = Moment::now();
         let woken = loop {
             self.collect();
             if done() {
                 break Wake::Woken;
+            }
+            // While there is always something more to fetch, it never sleeps, and hears of nothing else.
+            let now = Moment::now();
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                break Wake::TimedOut;
+            }
+            if now >= rested + SPELL {
+                break Wake::Interrupted;
             }
             if linger(|| done() || self.glimpse_mail()) {
                 continue;
@@ -38,6 +50,7 @@ impl<C: Client> Pool<C> {
             let until = deadline.map_or(trust, |deadline| deadline.min(trust));
             let woken = self.bell.sleep(Who::Leader, seen, Some(until));
             self.bell.set_who(Who::Nobody);
+            rested = Moment::now();
             match woken {
                 Wake::TimedOut if deadline.is_none_or(|deadline| deadline > Moment::now()) => {}
                 Wake::Woken => {}
@@ -122,6 +135,8 @@ impl<C: Client> Pool<C> {
             self.hand_over();
         }
         if self.ended.load() == 1 {
+            // Nobody else may ever come by.
+            self.client.tidy();
             return false;
         }
         // Nothing to wait for is no reason to wake up.

@@ -10,15 +10,16 @@
 
 use super::order::{Death, Sentence};
 use super::sentences::{SIGKILL, SIGTERM};
-use super::shared::Aftermath;
+use super::shared::{Aftermath, Shared};
 use super::worker::{Phase, Worker};
 use super::{Client, Pool};
 use crate::arena::{Arena, Gallery, View};
 use crate::channel::{ParentSide, Who};
 use crate::message;
-use crate::supervisor::{self, Start, Ward};
+use crate::supervisor::{self, Appointment, Start, Ward};
 use raddle_sync::{Moment, Wake};
 use raddle_sys::pidfd::{Exit, Pidfd};
+use raddle_sys::shortage::{is_shortage, limit_behind};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -47,6 +48,10 @@ const SHOT: usize = 100;
 
 /// How long no further worker is started when one could not be, and others do the work.
 const SPARED: Duration = Duration::from_millis(500);
+/// The same at first where there are no others; twice as long each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// After so many pauses, three seconds together, the pool breaks.
+const MOST_REFUSALS: u32 = 6;
 
 /// How soon to look again whether a worker has read what it was sent.
 const CRAMPED: Duration = Duration::from_millis(1);
@@ -95,12 +100,7 @@ impl<C: Client> Pool<C> {
         }
         self.watch_memory();
         if cramped {
-            let weak = Arc::downgrade(self);
-            supervisor::at(Moment::now() + CRAMPED, move || {
-                if let Some(pool) = weak.upgrade().filter(|pool| pool.is_ours()) {
-                    pool.post(Event::Returned(Vec::new()));
-                }
-            });
+            self.dispatch_at(Moment::now() + CRAMPED);
         }
         if told > 0 {
             self.shared.lock().reserved -= told;
@@ -196,25 +196,38 @@ impl<C: Client> Pool<C> {
         })
     }
 
-    /// A worker could not be started. Those that there are do the work; without any, nobody does.
+    /// A worker could not be started. Those that there are do the work. Without any, it is tried again for as long as there is a chance: the
+    /// system may lack for a moment what somebody else is about to give back.
     fn refuse(self: &Arc<Self>, ticket: Option<u64>, error: &io::Error) {
         let mut shared = self.shared.lock();
         shared.workers.retain(|(other, _)| Some(*other) != ticket);
-        let why = format!("a worker process could not be started: {error}");
-        let alone = shared.workers.is_empty();
-        if alone {
-            self.client.hopeless(None, &why);
-            shared.broken = true;
-        } else {
-            shared.spared_until = Some(Moment::now() + SPARED);
-        }
+        let why = format!("a worker process could not be started: {error}{}", limit_behind(error));
+        let able = shared.workers.iter().any(|(_, worker)| worker.phase == Phase::Up);
+        // Several may be refused at a time.
+        let pause = shared.note_refusal(able);
+        let lasts = shared.workers.is_empty() && (!is_shortage(error) || shared.refusals > MOST_REFUSALS);
         drop(shared);
-        if alone {
+        let again = pause.filter(|_| !lasts).map(|pause| self.dispatch_at(Moment::now() + pause));
+        if lasts || again == Some(false) {
+            self.shared.lock().broken = true;
+            self.client.hopeless(None, &why);
             self.abandon_all();
-        } else {
+        } else if able && pause.is_some() {
             self.client.complain(&format!("{why}; the executor goes on with the workers that it has"));
         }
         self.end_if_over();
+    }
+
+    /// Looks at that time whether there is something to hand out, or a worker to be started. Returns whether that will happen.
+    fn dispatch_at(self: &Arc<Self>, moment: Moment) -> bool {
+        let planned = self.later(moment, |pool| {
+            if pool.ensure_collector().is_err() {
+                // Somebody has to do it.
+                pool.dispatch_at(Moment::now() + FIRST_PAUSE);
+            }
+            pool.post(Event::Returned(Vec::new()));
+        });
+        planned.map(Appointment::keep).is_some()
     }
 
     /// Sends a signal to a worker and to what its task has started.
@@ -398,6 +411,20 @@ impl<C: Client> Ward for Pool<C> {
 
     fn warn(self: Arc<Self>, what: String) {
         self.post(Event::Warning(what));
+    }
+}
+
+impl<C: Client> Shared<C> {
+    /// A worker could not be started. Returns how long none is started now, but for the first only of several that are refused at a time.
+    fn note_refusal(&mut self, able: bool) -> Option<Duration> {
+        let now = Moment::now();
+        if self.spared_until.is_some_and(|until| now < until) {
+            return None;
+        }
+        self.refusals = if able { 0 } else { self.refusals + 1 };
+        let pause = if able { SPARED } else { FIRST_PAUSE * 2_u32.pow(self.refusals.min(MOST_REFUSALS) - 1) };
+        self.spared_until = Some(now + pause);
+        Some(pause)
     }
 }
 

@@ -6,7 +6,6 @@ use super::sentences::SIGKILL;
 use super::shared::Aftermath;
 use super::worker::Phase;
 use super::{Client, Pool};
-use crate::supervisor;
 use raddle_sync::Moment;
 use raddle_sys::process::{private_bytes, resident_bytes};
 use std::sync::Arc;
@@ -28,12 +27,9 @@ impl<C: Client> Pool<C> {
     }
 
     fn look_later(self: &Arc<Self>) {
-        let weak = Arc::downgrade(self);
-        supervisor::at(Moment::now() + PERIOD, move || {
-            if let Some(pool) = weak.upgrade().filter(|pool| pool.is_ours()) {
-                pool.look_at_memory();
-            }
-        });
+        if let Some(look) = self.later(Moment::now() + PERIOD, Self::look_at_memory) {
+            look.keep();
+        }
     }
 
     fn look_at_memory(self: &Arc<Self>) {

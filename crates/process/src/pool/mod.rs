@@ -26,6 +26,8 @@ mod priorities;
 mod reservation;
 mod sentences;
 mod shared;
+#[cfg(all(test, not(loom)))]
+mod tests;
 mod worker;
 
 pub use client::Client;

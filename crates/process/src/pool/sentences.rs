@@ -12,16 +12,28 @@
 
 use super::life::Event;
 use super::order::Sentence;
-use super::shared::Aftermath;
+use super::shared::{Aftermath, Shared};
 use super::worker::{Phase, Worker};
 use super::{Client, Pool};
-use crate::supervisor;
+use crate::supervisor::{self, Appointment};
 use raddle_sync::Moment;
 use std::sync::Arc;
 
 /// The signals by which a worker is told to end, and made to.
 pub(super) const SIGTERM: i32 = 15;
 pub(super) const SIGKILL: i32 = 9;
+
+/// The places of a worker's appointments.
+const DEADLINE: usize = 0;
+const EXECUTION: usize = 1;
+
+impl<C: Client> Shared<C> {
+    fn note_appointment(&mut self, worker: u64, place: usize, appointment: Option<Appointment>) {
+        if let Some(worker) = self.worker(worker) {
+            worker.appointments[place] = appointment;
+        }
+    }
+}
 
 impl<C: Client> Pool<C> {
     /// Ends a task that a worker runs by ending the worker: first politely, after the grace for good. A task that has not
@@ -65,23 +77,34 @@ impl<C: Client> Pool<C> {
         let grace = self.settings.kill_grace;
         self.kill(worker, if grace.is_zero() { SIGKILL } else { SIGTERM });
         if !grace.is_zero() {
-            let weak = Arc::downgrade(self);
-            supervisor::at(Moment::now() + grace, move || {
-                if let Some(pool) = weak.upgrade().filter(|pool| pool.is_ours()) {
-                    pool.kill(worker, SIGKILL);
-                }
-            });
+            let appointment = self.later(Moment::now() + grace, move |pool| pool.kill(worker, SIGKILL));
+            self.shared.lock().note_appointment(worker, EXECUTION, appointment);
         }
     }
 
     /// Has a worker's tasks looked at at `moment`.
     pub(super) fn watch_deadlines(self: &Arc<Self>, worker: u64, moment: Moment) {
+        let appointment = self.later(moment, move |pool| pool.check_deadlines(worker, moment));
+        let mut shared = self.shared.lock();
+        // It may be there already, and over; and another thread may have been told of an earlier one since.
+        if shared.worker(worker).is_some_and(|worker| worker.alarm == Some(moment)) {
+            shared.note_appointment(worker, DEADLINE, appointment);
+        }
+    }
+
+    /// Has something done at its time on the supervisor's thread, if the pool is still there then.
+    pub(super) fn later(
+        self: &Arc<Self>,
+        moment: Moment,
+        act: impl FnOnce(&Arc<Self>) + Send + 'static,
+    ) -> Option<Appointment> {
         let weak = Arc::downgrade(self);
-        supervisor::at(moment, move || {
+        let appointment = supervisor::at(moment, move || {
             if let Some(pool) = weak.upgrade().filter(|pool| pool.is_ours()) {
-                pool.check_deadlines(worker, moment);
+                act(&pool);
             }
         });
+        appointment.ok()
     }
 
     fn check_deadlines(self: &Arc<Self>, id: u64, moment: Moment) {

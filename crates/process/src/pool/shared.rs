@@ -36,8 +36,10 @@ pub(super) struct Shared<C: Client> {
     mean: u64,
     /// Workers that died before they had done anything, in a row, and how many such deaths are too many.
     stillborn: (usize, usize),
-    /// Until then no worker is started if there is another.
+    /// Until then no worker is started, as one could not be.
     pub(super) spared_until: Option<Moment>,
+    /// How often that has happened in a row, with no other worker there.
+    pub(super) refusals: u32,
     pub(super) space_wanted: bool,
     /// What has been announced last.
     pub(super) news: Option<Arc<Vec<u8>>>,
@@ -95,6 +97,7 @@ impl<C: Client> Shared<C> {
             mean: 0,
             stillborn: (0, usize::MAX),
             spared_until: None,
+            refusals: 0,
             space_wanted: false,
             news: None,
         }
@@ -162,6 +165,7 @@ impl<C: Client> Shared<C> {
                 if worker.phase == Phase::Starting {
                     worker.phase = Phase::Up;
                 }
+                self.refusals = 0;
             }
             Ok(Some(Mail::Broken(error))) => {
                 // Whoever finds the pool broken must find the reason too.
@@ -282,7 +286,9 @@ impl<C: Client> Shared<C> {
                 true
             }
             Err(order) => {
-                // There is room when it has read on, and it replies then, if it has something to reply to.
+                // There is room when it has read on, and it replies then, if it has something to reply to. It may sleep: nobody is woken to
+                // forget functions, and those alone can fill its ring.
+                worker.side.nudge();
                 aftermath.cramped |= worker.in_hand() == 0;
                 self.put_back(order, client, aftermath);
                 false
@@ -372,11 +378,11 @@ impl<C: Client> Shared<C> {
         if self.broken || (self.draining && self.queued() == 0) {
             return 0;
         }
-        let counts = |worker: &Worker<C::Task>| worker.phase != Phase::Leaving && !worker.blocked;
-        let alive = self.workers.iter().filter(|(_, worker)| counts(worker)).count();
-        if alive > 0 && self.spared_until.is_some_and(|until| Moment::now() < until) {
+        if self.spared_until.is_some_and(|until| Moment::now() < until) {
             return 0;
         }
+        let counts = |worker: &Worker<C::Task>| worker.phase != Phase::Leaving && !worker.blocked;
+        let alive = self.workers.iter().filter(|(_, worker)| counts(worker)).count();
         let blocked = self.workers.iter().filter(|(_, worker)| worker.blocked).count();
         let work = (self.queued() + self.in_hand()).saturating_sub(blocked);
         work.min(self.target).saturating_sub(alive)

@@ -6,6 +6,7 @@ use crate::channel::{Header, LEASES, Loan, Message, NoRoom, ParentSide, WINDOW};
 use crate::corrupt::Corrupt;
 use crate::message::{self, Fields, Place, Reader};
 use crate::store::Stored;
+use crate::supervisor::Appointment;
 use raddle_sync::Moment;
 use raddle_sys::pidfd::Pidfd;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -58,6 +59,8 @@ pub(super) struct Worker<T> {
     pub(super) condemned: Option<u64>,
     /// When its tasks will be looked at for one that runs too long.
     pub(super) alarm: Option<Moment>,
+    /// What is on the supervisor's agenda for that, and for its execution. It goes with the worker.
+    pub(super) appointments: [Option<Appointment>; 2],
     pub(super) corrupt: Option<&'static str>,
     pub(super) told_to_leave: bool,
 }
@@ -134,6 +137,7 @@ impl<T> Worker<T> {
             sentence: None,
             condemned: None,
             alarm: None,
+            appointments: [None, None],
             corrupt: None,
             told_to_leave: false,
         }

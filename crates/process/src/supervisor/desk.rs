@@ -3,10 +3,10 @@
 use super::{Launch, Office, Start, Ward};
 use crate::launch::{Report, Spec, Zygote, spawn_worker};
 use raddle_sync::{Moment, WaitWord};
+use raddle_sys::fork::Withheld;
 use raddle_sys::pidfd::{Exit, Pidfd};
 use raddle_sys::poll::{Alarm, Poller};
 use raddle_sys::process::{kill_group, oom_kills};
-use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind, PipeReader, PipeWriter};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -51,8 +51,8 @@ pub(super) struct Desk {
     charges: HashMap<u64, Charge>,
     nursery_numbers: u64,
     oom_kills: Option<u64>,
-    /// A pipe that breaks when this process is gone: each worker has the end to read from.
-    life_line: (PipeReader, PipeWriter),
+    /// A pipe that breaks when this process is gone: each worker has the end to read from, and nobody else the other one.
+    life_line: (PipeReader, Withheld<PipeWriter>),
 }
 
 /// Tokens of the poller: the alarm, or a zygote's number with this bit, or a worker's ticket.
@@ -74,6 +74,7 @@ impl Desk {
     pub(super) fn new(office: Arc<Office>, alarm: &Alarm) -> io::Result<Self> {
         let poller = Poller::new()?;
         poller.add(alarm.fd(), ALARM)?;
+        let (reader, writer) = io::pipe()?;
         Ok(Self {
             office,
             poller,
@@ -81,7 +82,7 @@ impl Desk {
             charges: HashMap::new(),
             nursery_numbers: 0,
             oom_kills: oom_kills(),
-            life_line: io::pipe()?,
+            life_line: (reader, Withheld::new(writer)),
         })
     }
 
@@ -114,9 +115,9 @@ impl Desk {
             let mut inbox = self.office.inbox.lock();
             let expected = std::mem::take(&mut inbox.expected);
             let starts = std::mem::take(&mut inbox.starts);
-            let due = inbox.agenda.peek().map(|Reverse(entry)| entry.moment);
+            let due = inbox.agenda.first_key_value().map(|((moment, _), _)| *moment);
             let action = match due {
-                Some(moment) if moment <= Moment::now() => inbox.agenda.pop(),
+                Some(moment) if moment <= Moment::now() => inbox.agenda.pop_first(),
                 _ => None,
             };
             drop(inbox);
@@ -130,9 +131,9 @@ impl Desk {
             for start in starts {
                 self.start(start);
             }
-            if let Some(Reverse(entry)) = action {
+            if let Some((_, action)) = action {
                 // The panic hook has printed it; the others must still come at their time.
-                let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(entry.action));
+                let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(action));
             }
         }
     }
@@ -163,13 +164,11 @@ impl Desk {
         }
     }
 
-    /// Descriptors that are this thread's own, or of workers' processes; not the end of the life line that a worker gets.
+    /// Descriptors that are this thread's own, or of workers' processes; not what is withheld from a child anyway.
     fn descriptors(&self) -> Vec<RawFd> {
-        let mut own = vec![self.life_line.1.as_raw_fd(), self.poller.fd().as_raw_fd()];
+        let mut own = vec![self.poller.fd().as_raw_fd()];
         own.extend(self.office.alarm.get().map(|alarm| alarm.fd().as_raw_fd()));
-        for Nursery { zygote, .. } in self.nurseries.values() {
-            own.extend([zygote.fd().as_raw_fd(), zygote.pidfd().fd().as_raw_fd()]);
-        }
+        own.extend(self.nurseries.values().map(|nursery| nursery.zygote.pidfd().fd().as_raw_fd()));
         own.extend(self.charges.values().map(|charge| charge.pidfd.fd().as_raw_fd()));
         own
     }
@@ -301,7 +300,8 @@ impl Desk {
                     let Some(start) = nursery.answered(ticket) else { continue };
                     match start.launch.clone() {
                         Launch::Zygote(_, alone) if threaded => self.ask(number, start, &alone),
-                        _ => start.ward.refused(ticket, io::Error::other(error)),
+                        // It could not fork: the system lacks something.
+                        _ => start.ward.refused(ticket, io::Error::new(ErrorKind::ResourceBusy, error)),
                     }
                 }
                 Ok(Some(Report::Ended { pid, exit })) => {

@@ -20,3 +20,10 @@ pub(crate) fn die_with_parent(parent: u32, group: bool) -> PyResult<bool> {
     let die = if group { process::die_with_parent_and_group } else { process::die_with_parent };
     Ok(die(parent)?)
 }
+
+/// Which limit an error of this number tells has been reached, in brackets, for people; empty where that is not known.
+#[pyfunction]
+#[pyo3(signature = (number, /))]
+pub(crate) fn limit_behind(number: i32) -> String {
+    raddle_sys::shortage::limit_behind(&std::io::Error::from_raw_os_error(number))
+}

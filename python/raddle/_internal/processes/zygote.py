@@ -271,7 +271,7 @@ class _Zygote:
         except ConnectionError:
             raise
         except (OSError, MemoryError) as error:
-            return self.refuse(request, f"a worker could not be forked: {error}")
+            return self.refuse(request, f"a worker could not be forked: {error}{_limit_behind(error)}")
         if pid == 0:
             self.leave()
             worker_main.settle(self.pid)
@@ -285,7 +285,7 @@ class _Zygote:
         except OSError as error:
             os.kill(pid, SIGKILL)
             _wait(pid)
-            return self.refuse(request, f"a worker could not be handed over: {error}")
+            return self.refuse(request, f"a worker could not be handed over: {error}{_limit_behind(error)}")
         self.poll.register(pidfd, select.POLLIN)
         self.adopt(request, pid, pidfd)
         return False
@@ -301,7 +301,7 @@ class _Zygote:
             os.close(pidfd)
             if isinstance(error, ConnectionError):
                 raise
-            self.refuse(request, f"a worker could not be handed over: {error}")
+            self.refuse(request, f"a worker could not be handed over: {error}{_limit_behind(error)}")
             return
         request.close()
         self.workers[pidfd] = pid
@@ -398,6 +398,11 @@ def _threads_after_fork() -> int:
     while (threads := _threads()) > 1 and monotonic() < deadline:
         sleep(0.001)
     return threads
+
+
+def _limit_behind(error: BaseException) -> str:
+    """Say which limit has been reached, in brackets; nothing where that is not known."""
+    return _raddle.limit_behind(getattr(error, "errno", None) or 0)
 
 
 def _flush() -> None:
