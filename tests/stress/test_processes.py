@@ -223,7 +223,7 @@ def test_tasks_under_a_killer_run_once(tmp_path: Path) -> None:
     for seed in rounds(0.05):
         storm = Storm(seed, tmp_path)
         with Killer(storm.pool, seed):
-            storm.run([storm.submit], COUNT)
+            storm.run([storm.submit], 10_000)
         storm.account()
         storm.close()
 
@@ -335,7 +335,7 @@ def is_alive(pid: int) -> bool:
 
 
 def test_nested_pools_die_with_the_outermost_process(tmp_path: Path) -> None:
-    depth = 5 if LONG_FORM else 3
+    depth = 5
     path = str(tmp_path / "pids")
     parent = subprocess.Popen(
         [sys.executable, "-c", NESTED.format(depth=depth, path=path)], stdout=subprocess.PIPE

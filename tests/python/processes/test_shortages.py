@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import resource
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 import weakref
 from collections.abc import Iterator
@@ -67,6 +69,57 @@ def test_an_arena_of_less_than_a_huge_page_will_do() -> None:
     with ProcessPoolExecutor(1, arena_limit=1) as pool:
         assert pool.submit(bytes, 1 << 20).result(60) == bytes(1 << 20)
         assert pool.submit(len, bytes(1 << 20)).result(60) == 1 << 20
+
+
+class Sheet:
+    """Bytes that travel out of band: whoever gets them looks at shared memory."""
+
+    def __init__(self, data: object) -> None:
+        self.data = data
+
+    def __reduce_ex__(self, protocol: object) -> tuple[type[Sheet], tuple[pickle.PickleBuffer]]:
+        return Sheet, (pickle.PickleBuffer(self.data),)
+
+    def __len__(self) -> int:
+        return memoryview(self.data).nbytes
+
+
+def make_sheet(size: int, value: int) -> Sheet:
+    return Sheet(bytearray([value]) * size)
+
+
+LARGE = 1_500_000
+"""Bytes, of which an arena of 2 MiB holds one block."""
+
+
+def test_many_who_submit_large_arguments_to_a_small_arena_wait_for_each_other() -> None:
+    lengths: list[int] = []
+    with ProcessPoolExecutor(2, arena_limit=2 << 20) as pool:
+
+        def submit() -> None:
+            lengths.extend(pool.submit(len, make_sheet(LARGE, 1)).result(60) for _ in range(5))
+
+        threads = [threading.Thread(target=submit) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert lengths == [LARGE] * 40
+
+
+def test_large_results_may_be_kept_although_the_arena_is_small() -> None:
+    with ProcessPoolExecutor(2, arena_limit=2 << 20) as pool:
+        futures = [pool.submit(make_sheet, LARGE, value) for value in range(10)]
+        kept = [future.result(60) for future in futures]
+    assert [memoryview(sheet.data)[0] for sheet in kept] == list(range(10))
+
+
+def test_what_is_larger_than_the_arena_names_its_limit() -> None:
+    with ProcessPoolExecutor(1, arena_limit=2 << 20) as pool:
+        for future in (pool.submit(len, make_sheet(3 << 20, 1)), pool.submit(make_sheet, 3 << 20, 1)):
+            with pytest.raises(ValueError, match="arena_limit"):
+                future.result(60)
+        assert pool.submit(abs, -1).result(60) == 1
 
 
 class Called:
