@@ -1,4 +1,4 @@
-"""Limits of a control group, reached: of memory, where the system kills a worker and its error says so; of processes."""
+"""Limits of a control group, reached: of memory, where a worker is killed and the error says so; of processes."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ import weakref
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,7 +75,7 @@ def test_an_arena_of_less_than_a_huge_page_will_do() -> None:
 class Sheet:
     """Bytes that travel out of band: whoever gets them looks at shared memory."""
 
-    def __init__(self, data: object) -> None:
+    def __init__(self, data: Any) -> None:
         self.data = data
 
     def __reduce_ex__(self, protocol: object) -> tuple[type[Sheet], tuple[pickle.PickleBuffer]]:
@@ -129,7 +130,7 @@ class Called:
         time.sleep(seconds)
         return seconds
 
-    def __reduce__(self) -> object:
+    def __reduce__(self) -> tuple[type[Called], tuple[()]]:
         return Called, ()
 
 
