@@ -6,6 +6,7 @@ import ast
 import contextlib
 import os
 import select
+import signal
 import socket
 import subprocess
 import textwrap
@@ -172,6 +173,14 @@ class Zygote:
         for fd in (worker.pidfd, *worker.ends):
             os.close(fd)
         worker.ends.clear()
+
+    def stop(self) -> None:
+        """Stop it by a signal, and wait until it has: it goes on for a moment after the signal was sent."""
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
+
+    def go_on(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
 
     def close(self) -> int:
         """End it; return its exit code."""
