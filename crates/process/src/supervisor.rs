@@ -203,3 +203,6 @@ impl Office {
 
 /// Bytes of the thread's stack, which is the main one of a worker that is forked from it. Costs nothing until it is used.
 const STACK: usize = 8 << 20;
+
+#[cfg(all(test, not(loom)))]
+mod tests;

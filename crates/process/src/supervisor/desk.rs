@@ -10,7 +10,7 @@ use raddle_sys::process::{kill_group, oom_kills};
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind, PipeReader, PipeWriter};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// A zygote and what it is doing.
@@ -49,6 +49,8 @@ pub(super) struct Desk {
     poller: Poller,
     nurseries: HashMap<u64, Nursery>,
     charges: HashMap<u64, Charge>,
+    /// Of workers that have ended, where the ward may still hold it.
+    lingering: Vec<Weak<Pidfd>>,
     nursery_numbers: u64,
     oom_kills: Option<u64>,
     /// A pipe that breaks when this process is gone: each worker has the end to read from, and nobody else the other one.
@@ -80,6 +82,7 @@ impl Desk {
             poller,
             nurseries: HashMap::new(),
             charges: HashMap::new(),
+            lingering: Vec::new(),
             nursery_numbers: 0,
             oom_kills: oom_kills(),
             life_line: (reader, Withheld::new(writer)),
@@ -146,7 +149,11 @@ impl Desk {
             },
             Launch::Spawn(spec) => self.start_alone(start, |fds, order| spawn_worker(&spec, fds, order)),
             Launch::Own(own) => {
-                let foreign = self.descriptors();
+                // Held until the worker has been made: whoever drops the last one elsewhere would free a number that the worker is
+                // told to close, and which may be the user's by then.
+                let lingering: Vec<_> = self.lingering.iter().filter_map(Weak::upgrade).collect();
+                let mut foreign = self.descriptors();
+                foreign.extend(lingering.iter().map(|pidfd| pidfd.fd().as_raw_fd()));
                 self.start_alone(start, |fds, order| own(fds, order, &foreign));
             }
         }
@@ -374,6 +381,8 @@ impl Desk {
     fn bury(&mut self, ticket: u64, exit: Option<Exit>) {
         let Some(charge) = self.charges.remove(&ticket) else { return };
         let _ = self.poller.remove(charge.pidfd.fd());
+        self.lingering.retain(|pidfd| pidfd.strong_count() > 0);
+        self.lingering.push(Arc::downgrade(&charge.pidfd));
         let out_of_memory = match exit {
             Some(Exit::Signal(SIGKILL)) => self.new_oom_kill(),
             Some(_) => Some(false),
