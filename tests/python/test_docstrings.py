@@ -10,7 +10,9 @@ import pytest
 
 import raddle
 
-MODULES = ["raddle", *(found.name for found in pkgutil.walk_packages(raddle.__path__, "raddle."))]
+FOUND = [found.name for found in pkgutil.walk_packages(raddle.__path__, "raddle.")]
+# `raddle.__main__` is the command: importing it runs it.
+MODULES = ["raddle", *(name for name in FOUND if not name.endswith(".__main__"))]
 
 
 @pytest.mark.parametrize("name", MODULES)
