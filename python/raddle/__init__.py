@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         NotSerializable,
         TaskTimeout,
     )
-    from raddle._internal.processes.errors import WorkerDied
+    from raddle._internal.processes.errors import NotDeserializable, WorkerDied
     from raddle._internal.sharing import Shared, share
     from raddle.futures import (
         ALL_COMPLETED,
@@ -53,6 +53,7 @@ __all__ = [
     "ForkError",
     "Future",
     "InvalidStateError",
+    "NotDeserializable",
     "NotSerializable",
     "ProcessPoolExecutor",
     "Shared",
@@ -69,6 +70,7 @@ __all__ = [
 if not TYPE_CHECKING:  # or every name would exist, typing errors included
     _ELSEWHERE = {
         "Shared": "raddle._internal.sharing",
+        "NotDeserializable": "raddle._internal.processes.errors",
         "WorkerDied": "raddle._internal.processes.errors",
         "share": "raddle._internal.sharing",
         "__version__": "raddle._internal",

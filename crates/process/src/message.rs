@@ -59,6 +59,9 @@ pub const PARCEL: u16 = 1;
 /// The body of a batch's reply is a pair: the results, and for those that have none the places and the exceptions.
 pub const MIXED: u16 = 2;
 
+/// A call was never made: what it needs could not be made again from what was sent of it. The error says why.
+pub const UNMADE: u16 = 8;
+
 /// There is little left to lend: the receiver copies the block, which it might keep for long, and gives it back at once.
 pub const COPY: u16 = 4;
 

@@ -101,6 +101,8 @@ mod extension {
     #[pymodule_export]
     use super::process::deaths::bind_processes;
     #[pymodule_export]
+    use super::process::end::PoolEnd;
+    #[pymodule_export]
     use super::process::pool::ProcessPool;
     #[pymodule_export]
     use super::process::serve::{serve, tell_parent};

@@ -6,9 +6,10 @@
 //! | [`batches`] | a map: items that travel in batches |
 //! | [`client`] | what the pool of the crate below needs to know: futures, their ends |
 //! | [`codec`] | pickles: the fast way in and out, and when the slow one is needed |
+//! | [`end`] | waiting for the end of an executor without keeping it |
 //! | [`errands`] | what needs the interpreter after a task has ended |
 //! | [`functions`] | which functions workers have been told |
-//! | [`deaths`] | the exceptions that tell of a worker's death |
+//! | [`deaths`] | the exceptions that tell of a worker's death, and of what else breaks the stdlib's pools |
 //! | [`lending`] | a worker that waits for another one gives its place away |
 //! | [`letters`] | outcomes, until somebody asks for them |
 //! | [`share`] | objects that are put into shared memory once |
@@ -20,6 +21,7 @@ pub(crate) mod batches;
 pub(crate) mod client;
 pub(crate) mod codec;
 pub(crate) mod deaths;
+pub(crate) mod end;
 pub(crate) mod errands;
 pub(crate) mod functions;
 pub(crate) mod lending;

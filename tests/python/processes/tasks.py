@@ -58,3 +58,17 @@ def start_something(path: str) -> None:
 
     append(path, str(subprocess.Popen(["sleep", "600"]).pid))
     time.sleep(60)
+
+
+class Refusing:
+    """Is pickled well, and refuses to be unpickled: raises whatever it was made with."""
+
+    def __init__(self, error: type[BaseException]) -> None:
+        self.error = error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return refuse, (self.error,)
+
+
+def refuse(error: type[BaseException]) -> None:
+    raise error("not here")

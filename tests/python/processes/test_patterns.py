@@ -241,7 +241,9 @@ class TestFailures:
     @pytest.mark.parametrize("where", ["argument", "result"])
     def test_what_can_not_be_loaded(self, pool: ProcessPoolExecutor, where: str) -> None:
         future = pool.submit(echo, Unloadable()) if where == "argument" else pool.submit(Unloadable)
-        assert isinstance(future.exception(LONG), ValueError)
+        error = future.exception(LONG)
+        assert isinstance(error, raddle.NotDeserializable)
+        assert isinstance(error.__cause__, ValueError)
         assert pool.submit(int).result(LONG) == 0
 
     def test_an_exception_with_a_constructor_of_its_own(self, pool: ProcessPoolExecutor) -> None:

@@ -1,4 +1,4 @@
-//! The exceptions that tell of a worker's death.
+//! The exceptions that tell of a worker's death, and of what else breaks the stdlib's pools.
 
 use crate::ffi;
 use crate::interpreter::error;
@@ -12,6 +12,7 @@ use raddle_sys::pidfd::Exit;
 struct Errors {
     broken_process_pool: Py<PyType>,
     worker_died: Py<PyType>,
+    not_deserializable: Py<PyType>,
 }
 
 static ERRORS: PyOnceLock<Errors> = PyOnceLock::new();
@@ -22,9 +23,22 @@ fn errors(py: Python<'_>) -> &'static Errors {
 
 /// Hands in the classes of errors. Called once, by `raddle._internal.processes.bound`.
 #[pyfunction]
-#[pyo3(signature = (broken_process_pool, worker_died, /))]
-pub(crate) fn bind_processes(py: Python<'_>, broken_process_pool: Py<PyType>, worker_died: Py<PyType>) {
-    let _ = ERRORS.set(py, Errors { broken_process_pool, worker_died });
+#[pyo3(signature = (broken_process_pool, worker_died, not_deserializable, /))]
+pub(crate) fn bind_processes(
+    py: Python<'_>,
+    broken_process_pool: Py<PyType>,
+    worker_died: Py<PyType>,
+    not_deserializable: Py<PyType>,
+) {
+    let _ = ERRORS.set(py, Errors { broken_process_pool, worker_died, not_deserializable });
+}
+
+/// What was pickled well can't be unpickled where it has been sent to.
+pub(crate) fn not_deserializable(py: Python<'_>, what: &str, place: &str, cause: PyErr) -> PyErr {
+    let message = format!("{what} could not be unpickled in {place}: {cause}");
+    let error = error(py, &errors(py).not_deserializable, message);
+    error.set_cause(py, Some(cause));
+    error
 }
 
 /// How a task ends whose worker died.

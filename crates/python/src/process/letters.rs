@@ -5,8 +5,10 @@ use crate::future::Future;
 use crate::process::codec::Codec;
 use crate::process::deaths;
 use crate::sent::Sent;
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use raddle_process::arena::View;
+use raddle_process::message;
 use raddle_process::pool::{Death, Reply, Sentence};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +16,8 @@ use std::time::Duration;
 /// An outcome as a worker has sent it.
 pub(crate) struct Letter {
     failed: bool,
+    /// The call was never made, because the worker could not unpickle what it needs.
+    unmade: bool,
     body: Vec<u8>,
     start: usize,
     parcel: Option<Arc<View>>,
@@ -23,8 +27,9 @@ pub(crate) struct Letter {
 
 impl Letter {
     pub(crate) fn new(reply: Reply, codec: &Arc<Codec>) -> Self {
-        let Reply { failed, body, start, parcel, worker, .. } = reply;
-        Self { failed, body, start, parcel: parcel.map(Arc::new), worker, codec: Arc::clone(codec) }
+        let Reply { failed, flags, body, start, parcel, worker, .. } = reply;
+        let unmade = flags & message::UNMADE != 0;
+        Self { failed, unmade, body, start, parcel: parcel.map(Arc::new), worker, codec: Arc::clone(codec) }
     }
 }
 
@@ -40,10 +45,25 @@ impl Sent for Letter {
     fn open(&self, py: Python<'_>, _future: Option<&Bound<'_, Future>>) -> CallResult {
         let (data, parcel) = (&self.body[self.start..], self.parcel.as_ref());
         if self.failed {
-            return Err(self.codec.load_error(py, data, parcel));
+            let error = self.codec.load_error(py, data, parcel);
+            if !self.unmade {
+                return Err(error);
+            }
+            let cause = PyErr::from_value(error.into_bound(py).into_any());
+            return Err(
+                deaths::not_deserializable(py, "what the task needs", "its worker", cause).into_value(py)
+            );
         }
         let opened = self.codec.load(py, data, parcel);
-        opened.map(Bound::unbind).map_err(|error| error.into_value(py))
+        opened.map(Bound::unbind).map_err(|error| {
+            // Ctrl-C is no fault of the result's.
+            let error = if error.is_instance_of::<PyKeyboardInterrupt>(py) {
+                error
+            } else {
+                deaths::not_deserializable(py, "what the task returned", "this process", error)
+            };
+            error.into_value(py)
+        })
     }
 }
 

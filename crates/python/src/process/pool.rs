@@ -10,6 +10,7 @@ use crate::mapping::{Executor, MapIterator, MapOptions};
 use crate::options::TaskOptions;
 use crate::process::client::{Call, PythonClient, Task, cancel_all};
 use crate::process::codec::{Codec, Pickled};
+use crate::process::end::PoolEnd;
 use crate::process::functions::Functions;
 use crate::process::share::referring;
 use crate::process::spec::LaunchSpec;
@@ -116,6 +117,21 @@ impl Share {
     /// An error unless the pool takes tasks.
     pub(crate) fn check_open(&self, py: Python<'_>) -> PyResult<()> {
         if self.pool.is_draining() || gate_is_closed() { Err(self.refusal(py)) } else { Ok(()) }
+    }
+
+    /// Waits until every worker has ended, and everybody has been told who waited for its tasks.
+    pub(crate) fn wait_ended(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
+        let deadline = interpreter::deadline(timeout)?;
+        let client = self.pool.client();
+        let ended = interpreter::sleep(py, deadline, |until| match self.pool.wait_ended(until) {
+            Wake::Woken => client.errands.wait_quiet(until),
+            other => other,
+        });
+        client.sweep(py);
+        if matches!(ended, Ok(true)) {
+            client.retire(py);
+        }
+        ended
     }
 
     /// Copies what a message can't hold into the arena, waiting for room.
@@ -523,18 +539,12 @@ impl ProcessPool {
     /// Waits until every worker has ended, up to `timeout` seconds. Returns whether they have.
     #[pyo3(signature = (timeout = None))]
     fn _wait_ended(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
-        let share = self.native()?.current()?;
-        let deadline = interpreter::deadline(timeout)?;
-        let client = share.pool.client();
-        let ended = interpreter::sleep(py, deadline, |until| match share.pool.wait_ended(until) {
-            Wake::Woken => client.errands.wait_quiet(until),
-            other => other,
-        });
-        client.sweep(py);
-        if matches!(ended, Ok(true)) {
-            client.retire(py);
-        }
-        ended
+        self.native()?.current()?.wait_ended(py, timeout)
+    }
+
+    /// What tells of the end of the workers, and does not keep the executor.
+    fn _end(&self) -> PyResult<PoolEnd> {
+        Ok(PoolEnd::new(Arc::clone(self.native()?.current()?)))
     }
 
     /// How many workers there are at most.

@@ -235,8 +235,10 @@ impl Worker {
     fn call(&mut self, py: Python<'_>, header: Header, body: &[u8]) -> PyResult<()> {
         lending::begin_task();
         let begun = Moment::now();
-        let run = || {
-            let Assignment { function, content, context } = self.unpack(py, header, body)?;
+        let unpacked = self.unpack(py, header, body);
+        let flags = if unpacked.is_ok() { 0 } else { message::UNMADE };
+        let run = |assignment| {
+            let Assignment { function, content, context } = assignment;
             let both = content.cast_into::<PyTuple>()?;
             let (args, kwargs) = (both.get_item(0)?.cast_into::<PyTuple>()?, both.get_item(1)?);
             drop(both);
@@ -251,12 +253,12 @@ impl Worker {
                 self.complete(py, ffi::call(&function, &args, kwargs.as_ref()))
             })
         };
-        let outcome = run().unwrap_or_else(|error: PyErr| Err(error.into_value(py)));
+        let outcome = unpacked.and_then(run).unwrap_or_else(|error: PyErr| Err(error.into_value(py)));
         if self.is_forked() {
             return Err(leave_forked(py, outcome.err()));
         }
         let ended = Moment::now();
-        self.reply(py, header.task, outcome, begun, ended)
+        self.reply(py, header.task, outcome, flags, begun, ended)
     }
 
     /// Whether a task has forked this process, and come back in it too.
@@ -277,8 +279,10 @@ impl Worker {
     fn batch(&mut self, py: Python<'_>, header: Header, body: &[u8]) -> PyResult<()> {
         lending::begin_task();
         let begun = Moment::now();
-        let run = || {
-            let Assignment { function, content, context } = self.unpack(py, header, body)?;
+        let unpacked = self.unpack(py, header, body);
+        let flags = if unpacked.is_ok() { 0 } else { message::UNMADE };
+        let run = |assignment| {
+            let Assignment { function, content, context } = assignment;
             let function = function.ok_or_else(|| PyRuntimeError::new_err("a batch without a function"))?;
             let items = content.cast_into::<PyList>()?;
             let spread = header.kind == message::SPREAD_BATCH;
@@ -306,7 +310,7 @@ impl Worker {
             }
             Ok(Batch { results, failures })
         };
-        let ran = run();
+        let ran = unpacked.and_then(run);
         if self.is_forked() {
             return Err(leave_forked(py, ran.err().map(|error| error.into_value(py))));
         }
@@ -318,7 +322,7 @@ impl Worker {
             }
             Err(error) => {
                 let pickled = self.error(py, &error)?;
-                self.send(py, header.task, message::ERROR, 0, &pickled, begun, ended)
+                self.send(py, header.task, message::ERROR, flags, &pickled, begun, ended)
             }
         }
     }
@@ -386,24 +390,26 @@ impl Worker {
         Ok(Assignment { function, content, context: loaded })
     }
 
+    /// Tells what has become of a call; the flags are an error's.
     fn reply(
         &mut self,
         py: Python<'_>,
         task: u64,
         outcome: CallResult,
+        flags: u16,
         begun: Moment,
         ended: Moment,
     ) -> PyResult<()> {
         let dumped = outcome
             .and_then(|result| self.codec.dump_result(result.bind(py)).map_err(|error| error.into_value(py)));
-        let (kind, pickled) = match dumped {
-            Ok(pickled) => (message::RESULT, pickled),
+        let (kind, flags, pickled) = match dumped {
+            Ok(pickled) => (message::RESULT, 0, pickled),
             Err(exception) => {
                 let error = PyErr::from_value(exception.into_bound(py).into_any());
-                (message::ERROR, self.error(py, &error)?)
+                (message::ERROR, flags, self.error(py, &error)?)
             }
         };
-        self.send(py, task, kind, 0, &pickled, begun, ended)
+        self.send(py, task, kind, flags, &pickled, begun, ended)
     }
 
     #[expect(clippy::too_many_arguments, reason = "the fields of one message")]

@@ -7,6 +7,6 @@ from concurrent.futures.process import BrokenProcessPool
 
 from raddle import _raddle
 from raddle._internal import bound  # noqa: F401  (the others come first)
-from raddle._internal.processes.errors import WorkerDied
+from raddle._internal.processes.errors import NotDeserializable, WorkerDied
 
-_raddle.bind_processes(BrokenProcessPool, WorkerDied)
+_raddle.bind_processes(BrokenProcessPool, WorkerDied, NotDeserializable)

@@ -1,4 +1,4 @@
-"""The errors that tell of worker processes."""
+"""The errors that tell of worker processes: what breaks the stdlib's pool, and costs one task of Raddle's."""
 
 from __future__ import annotations
 
@@ -58,4 +58,22 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-WorkerDied.__module__ = "raddle"
+class NotDeserializable(BrokenProcessPool):
+    """An argument, a function or a result was pickled, and could not be unpickled where it was sent to.
+
+    What unpickling raised is its `__cause__`. A call whose arguments do not arrive is not made; the executor goes on.
+    `BrokenProcessPool`, so that code written for the stdlib's executor catches it.
+
+        >>> import raddle
+        >>> class Picky:
+        ...     def __reduce__(self):
+        ...         return int, ("seven",)
+        >>> with raddle.ProcessPoolExecutor(max_workers=1) as pool:
+        ...     error = pool.submit(print, Picky()).exception()
+        >>> type(error).__name__, error.__cause__
+        ('NotDeserializable', ValueError("invalid literal for int() with base 10: 'seven'"))
+    """
+
+
+for _error in (NotDeserializable, WorkerDied):
+    _error.__module__ = "raddle"  # where users find it, which is what tracebacks show and pickles name
