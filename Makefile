@@ -133,11 +133,12 @@ lint: $(VENV)/.wheel $(VENV)/.extra-lint ## formatting, clippy, ruff, mypy, stub
 
 ci: lint test docs test-versions free-threaded ## what .ci/run calls
 
-test-versions: $(VENV)/.created ## the quick tests of threads and futures on the oldest and the newest CPython found
+test-versions: $(VENV)/.created ## the quick tests of futures, threads and the interpreter's own of pools, on the oldest and the newest CPython found
 	@$(call on_each,ends --others,pytest-quick)
 
 pytest-quick: $(VENV)/.wheel $(VENV)/.extra-test
 	$(PY) $(PYTEST) $(THREADED) $(SHORT) $(PARALLEL)
+	$(PY) $(PYTEST) tests/conformance/test_conformance.py -k process_pool --quiet
 
 free-threaded: $(VENV)/.maturin ## compile the cp314t wheel (compiled only: it has never run without the GIL)
 	rm -rf build/free-threaded

@@ -120,6 +120,16 @@ SUITES = {
                 f"{_FUTURES}.test_wait": EVERYTHING,
             },
             ("futures", "processes"),
+            (
+                "Initializer",
+                "ProcessPoolForkAsCompletedTest.",
+                "ProcessPoolForkWaitTest.",
+                *(
+                    f"ProcessPool{start}{case}."
+                    for start in ("Fork", "Forkserver")
+                    for case in ("ExecutorDeadlockTest", "ProcessPoolShutdownTest")
+                ),
+            ),
             executor=_PROCESSES,
         ),
         Suite(

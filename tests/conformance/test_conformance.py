@@ -11,8 +11,6 @@ import pytest
 
 from .suites import SUITES
 
-#: Suites that Raddle has no class for yet: that they run is seen with the interpreter's own.
-NOT_YET = ("process_pool",)
 ROOT = Path(__file__).resolve().parents[2]
 SUITE_LIMIT = 600
 
@@ -27,7 +25,6 @@ def test_the_interpreters_own_suite_passes(name: str, tmp_path: Path) -> None:
         "-m",
         "tests.conformance",
         name,
-        *(("--replacement", "stdlib") if name in NOT_YET else ()),
         "--suite-limit",
         str(SUITE_LIMIT),
         "--json",

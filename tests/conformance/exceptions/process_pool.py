@@ -5,104 +5,86 @@ from __future__ import annotations
 from . import KnownException
 
 _STARTS = ("Fork", "Forkserver", "Spawn")
-_FRESH = (
-    "Forkserver",
-    "Spawn",
-)  # those that a worker with a number of tasks may have in the standard library
+#: Those that a worker with a number of tasks may have in the standard library.
+_FRESH = ("Forkserver", "Spawn")
 
-_MANAGER = "joins `_executor_manager_thread`; Raddle has no thread for each executor"
-_ONE_TASK = "wants the whole executor to break with a worker; with Raddle, it costs the task that it ran"
-_ONE_ERROR = (
-    "wants the whole executor to break when something can't be unpickled; with Raddle, its task fails with what "
-    "unpickling raised"
+_EXECUTOR = "ProcessPool{}ProcessPoolExecutorTest"
+_SHUTDOWN = "ProcessPool{}ProcessPoolShutdownTest"
+
+_COLLECTED = (
+    "wants the tasks of an executor to fail that is collected while its last worker is replaced; Raddle runs them, "
+    "as those of any executor that nobody has any more"
 )
-_MOCKED = "replaces a method by which the standard library's executor ends its workers; Raddle has other ways"
-_NO_WORKER = "counts the workers after submitting what can't be pickled; Raddle starts none for that"
-_EXECUTOR = "test_process_pool.ProcessPool{}ProcessPoolExecutorTest"
-_DEADLOCK = "test_deadlock.ProcessPool{}ExecutorDeadlockTest"
-_SHUTDOWN = "test_shutdown.ProcessPool{}ProcessPoolShutdownTest"
 
 
 def _each(
-    case: str,
-    tests: tuple[str, ...],
+    test: str,
     reason: str,
     starts: tuple[str, ...] = _STARTS,
     since: str | None = None,
 ) -> tuple[KnownException, ...]:
-    return tuple(
-        KnownException(f"{case.format(start)}.{test}", reason, since=since)
-        for test in tests
-        for start in starts
-    )
+    return tuple(KnownException(test.format(start), reason, since=since) for start in starts)
 
 
 EXCEPTIONS: tuple[KnownException, ...] = (
+    # Where Raddle differs on purpose.
     *_each(
-        _DEADLOCK, ("test_error_at_task_unpickle", "test_exit_at_task_unpickle"), _ONE_ERROR, since="3.14"
+        f"{_EXECUTOR}.test_killed_child",
+        "wants the executor to take nothing more when a worker was killed; Raddle's goes on with another worker",
     ),
     *_each(
-        _DEADLOCK,
-        (
-            "test_error_during_result_unpickle_in_result_handler",
-            "test_exit_during_result_unpickle_in_result_handler",
-        ),
-        _ONE_ERROR,
-        since="3.14",
-    ),
-    *_each(_DEADLOCK, ("test_shutdown_deadlock_pickle",), _MANAGER, since="3.14"),
-    *_each(_EXECUTOR, ("test_killed_child", "test_broken_process_pool_traceback"), _ONE_TASK, since="3.14"),
-    *_each(
-        _EXECUTOR,
-        ("test_force_shutdown_workers", "test_kill_workers", "test_terminate_workers"),
-        _MOCKED,
-        since="3.14",
-    ),
-    *_each(_EXECUTOR, ("test_saturation",), _NO_WORKER, since="3.14"),
-    *_each(
-        _EXECUTOR,
-        ("test_max_tasks_per_child_defaults_to_spawn_context",),
-        "looks up the start method in `_mp_context`, which is the context that the caller has given: here none",
+        f"{_EXECUTOR}.test_broken_process_pool_traceback",
+        "wants three tasks to fail when the worker of one is killed; with Raddle, the others go on",
         since="3.14",
     ),
     *_each(
-        _EXECUTOR,
-        ("test_python_finalization_error",),
-        "lets the start of a Python thread fail; Raddle starts none for its executors",
-        since="3.14",
+        f"{_EXECUTOR}.test_traceback_when_child_process_terminates_abruptly",
+        "looks for the exit code in the text of a `_RemoteTraceback`; `WorkerDied` has it as `exit_code`",
+        since="3.15",
     ),
+    *_each(f"{_EXECUTOR}.test_gc_during_max_tasks_worker_exit_gh152967", _COLLECTED, _FRESH, since="3.14"),
+    *_each(f"{_EXECUTOR}.test_shutdown_no_wait_max_tasks_gh119592", _COLLECTED, _FRESH, since="3.14"),
     *_each(
-        _EXECUTOR,
-        (
-            "test_failed_worker_replacement_breaks_pool",
-            "test_force_shutdown_during_max_tasks_worker_exit",
-            "test_gc_during_max_tasks_worker_exit_gh152967",
-            "test_shutdown_no_wait_max_tasks_gh119592",
-        ),
-        _MANAGER,
-        _FRESH,
-        since="3.14",
-    ),
-    *_each(
-        _EXECUTOR,
-        ("test_max_tasks_per_child",),
+        f"{_EXECUTOR}.test_max_tasks_per_child",
         "wants max_tasks_per_child to be refused for forked workers, which Raddle replaces as any others",
         ("Fork",),
+        since="3.11",
+    ),
+    *_each(
+        f"{_SHUTDOWN}.test_cancel_futures",
+        "wants tasks to run to their end that are in the standard library's call queue; Raddle cancels all that no "
+        "worker has begun, and none has by then",
+    ),
+    # Where something is submitted that can't be pickled, and the workers are counted that wait for it all the same.
+    *_each(
+        f"{_EXECUTOR}.test_saturation",
+        "counts the workers after submitting a semaphore, which can't be pickled; Raddle starts none for that",
+    ),
+    *_each(
+        f"{_SHUTDOWN}.test_processes_terminate",
+        "counts the workers after submitting a semaphore, which can't be pickled; Raddle starts none for that",
+    ),
+    # Where a part of the standard library's executor is replaced, which Raddle's does not have.
+    *_each(
+        f"{_EXECUTOR}.test_force_shutdown_workers",
+        "replaces a worker's `terminate` and `kill`; Raddle's supervisor sends the signals, to what tasks started too",
         since="3.14",
     ),
     *_each(
-        _SHUTDOWN,
-        ("test_cancel_futures",),
-        "wants tasks to count as running that no worker has begun; Raddle cancels those too",
-        since="3.14",
+        f"{_EXECUTOR}.test_python_finalization_error",
+        "lets the start of a Python thread fail; Raddle starts none for its executors",
+        since="3.13",
     ),
-    *_each(_SHUTDOWN, ("test_del_shutdown", "test_shutdown_no_wait"), _MANAGER, since="3.14"),
     *_each(
-        _SHUTDOWN,
-        ("test_shutdown_gh_132969_case_1", "test_shutdown_gh_132969_case_2"),
-        _MANAGER,
+        f"{_EXECUTOR}.test_failed_worker_replacement_breaks_pool",
+        "replaces `_spawn_worker`, by which the standard library starts workers",
         _FRESH,
         since="3.14",
     ),
-    *_each(_SHUTDOWN, ("test_processes_terminate",), _NO_WORKER, since="3.14"),
+    *_each(
+        f"{_EXECUTOR}.test_force_shutdown_during_max_tasks_worker_exit",
+        "sets `_force_shutting_down` instead of calling `terminate_workers`",
+        _FRESH,
+        since="3.14",
+    ),
 )

@@ -46,6 +46,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
+use worker::{Phase, Worker};
 
 /// How a pool is to be.
 #[derive(Clone, Debug)]
@@ -348,9 +349,12 @@ impl<C: Client> Pool<C> {
         }
     }
 
-    /// The processes of the workers that have been started.
+    /// The processes of the workers that have been started, but for those that another one has replaced or will.
     pub fn pids(&self) -> Vec<u32> {
         let shared = self.shared.lock();
-        shared.workers.iter().map(|(_, worker)| worker.pid).filter(|pid| *pid != 0).collect()
+        let counts = |worker: &Worker<C::Task>| {
+            worker.pid != 0 && (shared.draining || worker.phase != Phase::Leaving || worker.in_hand() > 0)
+        };
+        shared.workers.iter().filter(|(_, worker)| counts(worker)).map(|(_, worker)| worker.pid).collect()
     }
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import functools
 import itertools
 import math
 import os
@@ -136,10 +137,15 @@ class ProcessPoolExecutor(_raddle.ProcessPool, concurrent.futures.ProcessPoolExe
             raise ValueError(f"kill_grace must be seconds from 0 on, not {kill_grace!r}")
         if native_threads is not None and native_threads != "auto":
             check_count("native_threads", native_threads)
-        self._mp_context = mp_context
+        way = self._way = starting.way(start, mp_context)
+        # What programs look up that know the stdlib's executor.
+        if mp_context is not None:
+            self._mp_context = mp_context
+        self._initializer = initializer  # type: ignore[assignment]  # the stdlib's type leaves out results
+        self._initargs = initargs
+        self._max_tasks_per_child = max_tasks_per_child
         self._process_view = process_view.Processes()
         self._max_pending = max_pending
-        way = starting.way(start, mp_context)
         variables = native_variables(native_threads, _default_workers(), max_workers)
         self._open(
             name=f"ProcessPoolExecutor-{next(_numbers)}",
@@ -366,17 +372,39 @@ class ProcessPoolExecutor(_raddle.ProcessPool, concurrent.futures.ProcessPoolExe
             pids = self._pids()
         return self._process_view.refresh(pids)
 
+    @functools.cached_property
+    def _mp_context(self) -> BaseContext:  # type: ignore[override]
+        return starting.context(self._way)
+
+    @property
+    def _executor_manager_thread(self) -> process_view.End:  # type: ignore[override]
+        return process_view.End(self._end())
+
+    @property
+    def _call_queue(self) -> process_view.Calls:
+        return process_view.Calls(self)
+
+    @property
+    def _pending_work_items(self) -> process_view.Calls:  # type: ignore[override]
+        return process_view.Calls(self)
+
+    def _force_shutdown(self, operation: str) -> None:
+        """End the workers by "terminate" or "kill", as the stdlib's method of this name."""
+        if operation not in ("terminate", "kill"):
+            raise ValueError(f"operation must be 'terminate' or 'kill', not {operation!r}")
+        self._kill(operation == "terminate")
+
     def terminate_workers(self) -> None:
         """End the workers with SIGTERM, and with SIGKILL where that does not help within `kill_grace`.
 
         What they run is lost (its futures fail with `WorkerDied`), what waits is cancelled, and the executor takes no
         further tasks.
         """
-        self._kill(True)
+        self._force_shutdown(operation="terminate")
 
     def kill_workers(self) -> None:
         """End the workers with SIGKILL; otherwise as `terminate_workers`."""
-        self._kill(False)
+        self._force_shutdown(operation="kill")
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None

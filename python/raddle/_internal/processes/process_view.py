@@ -1,4 +1,8 @@
-"""Workers as objects with the interface of multiprocessing's processes, for programs that reach for `_processes`."""
+"""What programs know from inside the stdlib's executor, and reach for: its processes, its thread, its queue.
+
+The workers are objects with the interface of multiprocessing's processes. There is neither a thread for each executor
+nor a queue; what stands for them tells what is asked of those.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,12 @@ import contextlib
 import os
 import select
 import signal
+import weakref
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from raddle import _raddle
+    from raddle._internal.processes.executor import ProcessPoolExecutor
 
 #: What multiprocessing says of a process whose end another one has been told.
 UNKNOWN = 255
@@ -73,3 +83,40 @@ class Processes(dict[int, WorkerProcess]):
             if pid not in self:
                 self[pid] = WorkerProcess(pid)
         return self
+
+
+class End:
+    """The end of an executor, in place of the thread that sees to the stdlib's; it does not keep the executor."""
+
+    def __init__(self, end: _raddle.PoolEnd) -> None:
+        self._end = end
+
+    def is_alive(self) -> bool:
+        """Tell whether there are workers, or tasks for some."""
+        return not self._end.wait(0)
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until the executor has been shut down and every worker has ended, or for so many seconds."""
+        self._end.wait(None if timeout is None else max(timeout, 0))
+
+
+class Calls:
+    """How many tasks nobody has begun, in place of the stdlib's containers of them; it does not keep the executor."""
+
+    def __init__(self, executor: ProcessPoolExecutor) -> None:
+        self._executor = weakref.ref(executor)
+
+    def __len__(self) -> int:
+        executor = self._executor()
+        return 0 if executor is None else executor.stats().queued
+
+    def qsize(self) -> int:
+        """Tell how many there are."""
+        return len(self)
+
+    def empty(self) -> bool:
+        """Tell whether there are none."""
+        return not self
+
+    def join_thread(self) -> None:
+        """Do nothing: no thread feeds the workers."""

@@ -38,6 +38,14 @@ def way(start: Start | None, context: BaseContext | None) -> Start:
     return start
 
 
+def context(way: Start) -> BaseContext:
+    """Return the context whose processes begin as the workers do: as copies of this one, or clean."""
+    from raddle._internal.multiprocessing.contexts import CONTEXTS
+
+    made: BaseContext = CONTEXTS["fork" if way == "fork" else "spawn"]
+    return made
+
+
 def launch(start: Start, preload: Iterable[str], variables: dict[str, str]) -> _raddle.LaunchSpec:
     """Describe how workers are started; where it makes no difference there is one description, and one zygote.
 
