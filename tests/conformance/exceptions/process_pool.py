@@ -50,11 +50,6 @@ EXCEPTIONS: tuple[KnownException, ...] = (
         ("Fork",),
         since="3.11",
     ),
-    *_each(
-        f"{_SHUTDOWN}.test_cancel_futures",
-        "wants tasks to run to their end that are in the standard library's call queue; Raddle cancels all that no "
-        "worker has begun, and none has by then",
-    ),
     # Where something is submitted that can't be pickled, and the workers are counted that wait for it all the same.
     *_each(
         f"{_EXECUTOR}.test_saturation",
