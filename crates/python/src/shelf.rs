@@ -175,17 +175,18 @@ struct StdlibDependency(Arc<Dependency>);
 
 #[pymethods]
 impl StdlibDependency {
-    fn __call__(&self, future: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn __call__(&self, future: &Bound<'_, PyAny>) {
         let py = future.py();
-        let failure = match End::of(future)? {
-            End::Cancelled => {
+        let failure = match End::of(future) {
+            Ok(End::Cancelled) => {
                 Some(error(py, &names(py).cancelled_error, "the task was cancelled").into_value(py))
             }
-            End::Raised(exception) => Some(exception),
-            End::Returned => None,
+            Ok(End::Raised(exception)) => Some(exception),
+            Ok(End::Returned) => None,
+            // Whatever it is, the task can't count on this future, and nobody would let it go from the shelf otherwise.
+            Err(error) => Some(error.into_value(py)),
         };
         self.0.arrive(future, failure);
-        Ok(())
     }
 }
 

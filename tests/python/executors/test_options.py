@@ -181,6 +181,20 @@ class TestAfter:
         assert type(error) is raddle.DependencyFailed
         assert isinstance(error.__cause__, concurrent.futures.CancelledError)
 
+    def test_after_a_foreign_future_that_cannot_be_looked_at(self, single: Any) -> None:
+        """The task fails: it does not stay on its shelf for ever."""
+
+        class Odd(concurrent.futures.Future[int]):
+            def exception(self, timeout: float | None = None) -> BaseException | None:
+                raise LookupError("odd")
+
+        odd = Odd()
+        dependant = single.options(after=odd).submit(int)
+        odd.set_result(1)
+        error = dependant.exception(LONG)
+        assert isinstance(error, raddle.DependencyFailed)
+        assert isinstance(error.__cause__, LookupError)
+
     def test_across_executors_in_a_diamond(self, make_pool: MakePool, journal: Journal) -> None:
         with raddle.ThreadPoolExecutor(1) as other:
             pools = (make_pool(1), other)
