@@ -164,6 +164,23 @@ impl<I, O> Map<I, O> {
         Some((first, inner.pending.drain(..count).collect()))
     }
 
+    /// Gives back what [`Map::claim_many`] returned: they are the next items to be claimed again.
+    ///
+    /// # Errors
+    ///
+    /// The items, when later ones have been claimed or withdrawn, or the map has been closed.
+    pub fn unclaim(&self, first: u64, items: Vec<I>) -> Result<(), Vec<I>> {
+        let mut inner = self.inner.lock();
+        if inner.closed || inner.next != first + items.len() as u64 {
+            return Err(items);
+        }
+        inner.next = first;
+        for item in items.into_iter().rev() {
+            inner.pending.push_front(item);
+        }
+        Ok(())
+    }
+
     /// Publishes the results of items that follow each other. The iterator must be short work, it runs under the lock.
     pub fn publish_many(&self, first: u64, outcomes: impl Iterator<Item = O>) {
         let mut inner = self.inner.lock();
@@ -361,6 +378,21 @@ mod tests {
         assert!(map.claim(Some(quick)).is_none());
         assert_eq!(map.take(), Take::Ready(20));
         assert!(matches!(map.take(), Take::Wait(_)));
+    }
+
+    #[test]
+    fn items_that_were_given_back_are_claimed_first() {
+        let map: Map<_, i32> = Map::new(Order::Input);
+        map.feed_all(0..4);
+        assert_eq!(map.claim_many(3), Some((0, vec![0, 1, 2])));
+        assert_eq!(map.unclaim(0, vec![0, 1, 2]), Ok(()));
+        assert_eq!((map.pending(), map.claim_many(1)), (4, Some((0, vec![0]))));
+        assert_eq!(map.claim_many(2), Some((1, vec![1, 2])));
+        assert_eq!(map.unclaim(0, vec![0]), Err(vec![0]), "later ones have been claimed");
+        assert_eq!(map.withdraw(|| -1), [3]);
+        assert_eq!(map.unclaim(1, vec![1, 2]), Err(vec![1, 2]), "later ones have been withdrawn");
+        map.close();
+        assert_eq!(map.unclaim(4, vec![4]), Err(vec![4]), "nothing is begun any more");
     }
 
     #[test]
