@@ -68,12 +68,17 @@ pub(crate) fn prepare() {
     LazyLock::force(&CLOCK_START);
 }
 
+/// Whether it is done, whether it was cancelled, its result, its exception.
+type Snapshot = (bool, bool, Option<Py<PyAny>>, Option<Py<PyBaseException>>);
+
 /// What a look at the future finds.
 enum Look {
     Open,
     Cancelled,
     Returned(Py<PyAny>),
     Raised(Py<PyBaseException>),
+    /// It was not found out, for this reason; the next look may.
+    Interrupted(PyErr),
 }
 
 impl From<CallResult> for Look {
@@ -155,6 +160,19 @@ impl Future {
     /// anybody to tell, which may have taken time.
     pub(crate) fn settle(slf: &Bound<'_, Self>, outcome: CallResult) -> Result<bool, CallResult> {
         let failed = outcome.is_err();
+        let Some(told) = Self::end_with(slf, outcome)? else { return Ok(false) };
+        Self::tell(slf, told, failed);
+        Ok(true)
+    }
+
+    /// The same, but whom it returns is still to be told; those are told at once that need no interpreter for it.
+    pub(crate) fn conclude(slf: &Bound<'_, Self>, outcome: CallResult) -> Result<Option<Told>, CallResult> {
+        let failed = outcome.is_err();
+        let told = Self::end_with(slf, outcome)?.map(|told| told.tell_natively(failed));
+        Ok(told.filter(|told| !slf.get().views.settle() || !told.0.is_empty()))
+    }
+
+    fn end_with(slf: &Bound<'_, Self>, outcome: CallResult) -> Result<Option<Told>, CallResult> {
         if outcome.as_ref().map_or(true, |value| ffi::may_be_in_a_cycle(value.bind(slf.py()))) {
             Self::track(slf);
         }
@@ -164,8 +182,7 @@ impl Future {
         })?;
         let told = !slf.get().views.settle() || !observers.is_empty();
         slf.get().stir();
-        Self::tell(slf, Told(observers), failed);
-        Ok(told)
+        Ok(told.then_some(Told(observers)))
     }
 
     /// Tells everybody how it has ended.
@@ -199,7 +216,7 @@ impl Future {
     ) -> CallResult {
         slf.get().ran(begun, ended);
         slf.get().worker.set(PyString::new(slf.py(), sent.worker()).into_any().unbind());
-        sent.open(slf.py(), Some(slf))
+        sent.open(slf.py(), Some(slf)).unwrap_or_else(|error| Err(error.into_value(slf.py())))
     }
 
     /// It has been handed to a worker elsewhere; false when it was cancelled. Needs no interpreter.
@@ -224,7 +241,10 @@ impl Future {
         let py = slf.py();
         let this = slf.get();
         this.worker.set(PyString::new(py, sent.worker()).into_any().unbind());
-        let opened = sent.open(py, Some(slf));
+        let opened = match sent.open(py, Some(slf)) {
+            Ok(opened) => opened,
+            Err(interrupt) => return Look::Interrupted(interrupt),
+        };
         if opened.as_ref().map_or(true, |value| ffi::may_be_in_a_cycle(value.bind(py))) {
             Self::track(slf);
         }
@@ -257,14 +277,19 @@ impl Future {
         if this.is_orphan() {
             return false;
         }
-        if this.core.state() == State::Running
-            && let Some(home) = this.home.get()
-            && home.place.recall(home.number)
-        {
-            // Handed out and not begun: nobody else brings it back now.
-            let _ = this.core.requeue();
-        }
-        match this.core.cancel(Observer::is_patient) {
+        let recalled = || this.home.get().is_some_and(|home| home.place.recall(home.number));
+        let cancel = loop {
+            match this.core.cancel(Observer::is_patient) {
+                // Handed out and not begun: nobody else brings it back now.
+                Cancel::TooLate if this.core.state() == State::Running && recalled() => {
+                    let _ = this.core.requeue();
+                }
+                // It has been put back into the queue meanwhile, where it may be handed out again.
+                Cancel::TooLate if this.core.state() == State::Pending => {}
+                other => break other,
+            }
+        };
+        match cancel {
             Cancel::Now(observers) => {
                 this.stir();
                 Views::notify(slf, |_| {});
@@ -368,6 +393,7 @@ impl Future {
         }
         match Self::look(slf) {
             Look::Raised(exception) => Some(exception),
+            Look::Interrupted(error) => Some(error.into_value(py)),
             Look::Cancelled => {
                 Some(error(py, &names(py).cancelled_error, "the task was cancelled").into_value(py))
             }
@@ -403,8 +429,9 @@ impl Future {
     fn wait(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<Look> {
         let py = slf.py();
         let this = slf.get();
-        if let open @ (Look::Cancelled | Look::Returned(_) | Look::Raised(_)) = Self::look(slf) {
-            return Ok(open);
+        match Self::look(slf) {
+            Look::Open => {}
+            found => return Ok(found),
         }
         let deadline = deadline(timeout)?;
         if let Some(sleeper) = this.core.sleeper() {
@@ -505,6 +532,7 @@ impl Future {
         match Self::wait(slf, timeout)? {
             Look::Returned(value) => Ok(value),
             Look::Raised(exception) => Err(PyErr::from_value(exception.into_bound(py).into_any())),
+            Look::Interrupted(error) => Err(error),
             Look::Cancelled => Err(PyErr::from_type(names(py).cancelled_error.bind(py).clone(), ())),
             Look::Open => Err(Self::invalid_state(slf)),
         }
@@ -517,6 +545,7 @@ impl Future {
         match Self::wait(slf, timeout)? {
             Look::Returned(_) => Ok(None),
             Look::Raised(exception) => Ok(Some(exception)),
+            Look::Interrupted(error) => Err(error),
             Look::Cancelled => Err(PyErr::from_type(names(py).cancelled_error.bind(py).clone(), ())),
             Look::Open => Err(Self::invalid_state(slf)),
         }
@@ -685,8 +714,12 @@ impl Future {
     }
 
     #[getter]
-    fn _result(slf: &Bound<'_, Self>) -> Option<Py<PyAny>> {
-        if let Look::Returned(value) = Self::look(slf) { Some(value) } else { None }
+    fn _result(slf: &Bound<'_, Self>) -> PyResult<Option<Py<PyAny>>> {
+        match Self::look(slf) {
+            Look::Returned(value) => Ok(Some(value)),
+            Look::Interrupted(error) => Err(error),
+            Look::Open | Look::Cancelled | Look::Raised(_) => Ok(None),
+        }
     }
 
     #[setter(_result)]
@@ -697,8 +730,12 @@ impl Future {
     }
 
     #[getter]
-    fn _exception(slf: &Bound<'_, Self>) -> Option<Py<PyBaseException>> {
-        if let Look::Raised(exception) = Self::look(slf) { Some(exception) } else { None }
+    fn _exception(slf: &Bound<'_, Self>) -> PyResult<Option<Py<PyBaseException>>> {
+        match Self::look(slf) {
+            Look::Raised(exception) => Ok(Some(exception)),
+            Look::Interrupted(error) => Err(error),
+            Look::Open | Look::Cancelled | Look::Returned(_) => Ok(None),
+        }
     }
 
     #[setter(_exception)]
@@ -709,12 +746,13 @@ impl Future {
     }
 
     /// `(done, cancelled, result, exception)` in one look, for `CPython` 3.15's asyncio.
-    fn _get_snapshot(slf: &Bound<'_, Self>) -> (bool, bool, Option<Py<PyAny>>, Option<Py<PyBaseException>>) {
+    fn _get_snapshot(slf: &Bound<'_, Self>) -> PyResult<Snapshot> {
         match Self::look(slf) {
-            Look::Open => (false, false, None, None),
-            Look::Cancelled => (true, true, None, None),
-            Look::Returned(value) => (true, false, Some(value), None),
-            Look::Raised(exception) => (true, false, None, Some(exception)),
+            Look::Open => Ok((false, false, None, None)),
+            Look::Cancelled => Ok((true, true, None, None)),
+            Look::Returned(value) => Ok((true, false, Some(value), None)),
+            Look::Raised(exception) => Ok((true, false, None, Some(exception))),
+            Look::Interrupted(error) => Err(error),
         }
     }
 
@@ -743,7 +781,7 @@ impl Future {
         let ending = match Self::look(slf) {
             Look::Returned(value) => format!(" returned {}", value.bind(py).get_type().name()?),
             Look::Raised(exception) => format!(" raised {}", exception.bind(py).get_type().name()?),
-            Look::Open | Look::Cancelled => String::new(),
+            Look::Open | Look::Cancelled | Look::Interrupted(_) => String::new(),
         };
         Ok(format!("<{class} at {address:#x} state={state}{ending}>"))
     }

@@ -2,6 +2,7 @@
 
 use crate::ffi::{self, Constructor};
 use crate::future::Future;
+use crate::process::errands;
 use crate::worker::task_deadline;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -227,6 +228,7 @@ impl Naps {
         };
         let until = [deadline, nap].into_iter().flatten().min();
         raddle_sync::assert_unlocked();
+        let _aside = errands::step_aside();
         match py.detach(|| sleep(until)) {
             Wake::Woken => Nap::Woken,
             Wake::TimedOut if deadline.is_some_and(|deadline| deadline <= Moment::now()) => Nap::TimedOut,

@@ -85,9 +85,9 @@ impl Work {
         }
     }
 
-    /// Publishes what has come and nobody has looked at; returns whether there was anything.
-    fn unpack(&self, py: Python<'_>) -> bool {
-        if let Self::Batches(batches) = self { batches.unpack(py) } else { false }
+    /// Publishes what has come and nobody has looked at; returns whether there was anything. Raises what is no `Exception`.
+    fn unpack(&self, py: Python<'_>) -> PyResult<bool> {
+        if let Self::Batches(batches) = self { batches.unpack(py) } else { Ok(false) }
     }
 
     /// Whether a worker process that waits for it gives its place away.
@@ -261,9 +261,9 @@ impl MapIterator {
                 Work::Turns(Arc::new(Turns { map, function, context, spread, turn, priority }))
             }
             Executor::Processes(pool) => {
-                let (share, workers) = pool.get().share()?;
+                let share = pool.get().share()?;
                 share.check_open(py)?;
-                let options = BatchOptions { spread, size: turn, buffersize, priority, workers };
+                let options = BatchOptions { spread, size: turn, buffersize, priority };
                 Work::Batches(Batches::new(map, function, share, &options)?)
             }
             Executor::Other(_) => return Err(PyTypeError::new_err("the executor has no map of its own")),
@@ -325,12 +325,14 @@ impl MapIterator {
                 }
             }
         };
-        let step = source.advance(py, &self.work);
+        let mut step = source.advance(py, &self.work);
         let left = match &step {
             Ok(Step::End) => {
                 drop(source);
-                if let Work::Batches(batches) = &self.work {
-                    batches.finish(py);
+                if let Work::Batches(batches) = &self.work
+                    && let Err(raised) = batches.finish(py)
+                {
+                    step = Err(raised);
                 }
                 Input::Exhausted
             }
@@ -438,7 +440,7 @@ impl MapIterator {
             match self.work.map().take() {
                 Take::Ready(outcome) => return self.deliver(py, outcome).map(Some),
                 Take::Wait(seen) => {
-                    if self.work.unpack(py) {
+                    if self.work.unpack(py)? {
                         continue;
                     }
                     let _lent = lending::lend(py, self.work.lends_place());

@@ -4,6 +4,7 @@
 
 use crate::ffi::CallResult;
 use crate::future::Future;
+use pyo3::exceptions::{PyException, PyMemoryError};
 use pyo3::prelude::*;
 use raddle_sync::{Moment, Wake};
 use std::sync::Arc;
@@ -18,7 +19,16 @@ pub(crate) trait Sent: Send + Sync {
 
     /// Makes objects of it, for the future that it ends if there is one. May be called more than once, when several threads ask
     /// at the same time.
-    fn open(&self, py: Python<'_>, future: Option<&Bound<'_, Future>>) -> CallResult;
+    ///
+    /// Raises what has kept this caller from finding out, see [`of_the_pickle`]; the next one may try again.
+    fn open(&self, py: Python<'_>, future: Option<&Bound<'_, Future>>) -> PyResult<CallResult>;
+}
+
+/// An error that came up while an outcome was opened, if the pickle is to blame. An interrupt, or a lack of memory, is the
+/// caller's alone and is raised: the outcome is still there.
+pub(crate) fn of_the_pickle(py: Python<'_>, error: PyErr) -> PyResult<PyErr> {
+    let pickles = error.is_instance_of::<PyException>(py) && !error.is_instance_of::<PyMemoryError>(py);
+    if pickles { Ok(error) } else { Err(error) }
 }
 
 /// A future's outcome.

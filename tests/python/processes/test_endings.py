@@ -113,6 +113,50 @@ def test_ctrl_c_that_is_caught_cancels_nothing(tmp_path: Path) -> None:
     assert (output, errors) == ("caught\nNone 5\n", "")
 
 
+def test_ctrl_c_while_a_worker_is_started_leaves_the_pool_whole(tmp_path: Path) -> None:
+    """What a worker is told is made in the thread that submits, which is the one that is interrupted."""
+    program = Program(
+        """
+        class Slow:
+            def __reduce__(self):
+                if not os.path.exists(sys.argv[1]):
+                    note()
+                    time.sleep(600)
+                return int, ()
+
+        pool = ProcessPoolExecutor(1, initializer=str, initargs=(Slow(),))
+        try:
+            pool.submit(abs, -5).result()
+        except KeyboardInterrupt:
+            print("caught")
+        print(pool.submit(abs, -6).result())
+        """,
+        tmp_path,
+    )
+    program.workers(1)
+    program.process.send_signal(signal.SIGINT)
+    assert program.end() == ("caught\n6\n", "")
+
+
+def test_ctrl_c_with_callbacks_ends_in_order(tmp_path: Path) -> None:
+    """What is told of the tasks' deaths meets no interpreter that is gone."""
+    program = Program(
+        """
+        with ProcessPoolExecutor(2) as pool:
+            futures = [pool.options(retries=3).submit(linger) for _ in range(10)]
+            for future in futures:
+                future.add_done_callback(lambda _: sum(range(10000)))
+            futures[0].result()
+        """,
+        tmp_path,
+    )
+    program.workers(2)
+    program.process.send_signal(signal.SIGINT)
+    _, errors = program.end()
+    assert program.process.returncode == -signal.SIGINT
+    assert errors.count("Traceback") == 1, errors
+
+
 def test_the_program_ends_after_its_last_task(tmp_path: Path) -> None:
     program = Program(
         """

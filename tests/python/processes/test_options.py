@@ -527,3 +527,41 @@ def test_a_view_is_of_the_kind_of_its_executor(single: ProcessPoolExecutor) -> N
     assert isinstance(view, raddle.futures.TaskView)
     assert view.submit(os.getpid).result(LONG) != os.getpid()
     assert list(view.map(pow, [2, 3], itertools.repeat(2))) == [4, 9]
+
+
+def test_a_callback_may_wait_for_a_task_that_is_tried_again(
+    pool: ProcessPoolExecutor, journal: Journal
+) -> None:
+    """The decision whether it is does not wait for the callback."""
+    found: Future[int] = Future()
+    flaky = Flaky(journal, 1)
+    pool.submit(int).add_done_callback(
+        lambda _: found.set_result(pool.options(retries=1).submit(flaky).result(LONG))
+    )
+    found.result(LONG)
+
+
+def test_a_callback_may_wait_for_what_a_later_one_brings_about(pool: ProcessPoolExecutor) -> None:
+    """While one sleeps in a wait of Raddle's, another thread calls those that come after it."""
+    found: Future[int] = Future()
+    seen: Future[int] = Future()
+    pool.submit(int).add_done_callback(lambda _: seen.set_result(found.result(LONG)))
+    pool.submit(int).add_done_callback(lambda _: found.set_result(5))
+    assert seen.result(LONG) == 5
+
+
+def test_a_callback_may_wait_for_a_task_that_comes_after_a_failing_one(pool: ProcessPoolExecutor) -> None:
+    found: Future[BaseException | None] = Future()
+
+    def wait(_: object) -> None:
+        failing = pool.submit(int, "x")
+        found.set_result(pool.options(after=[failing]).submit(int).exception(LONG))
+
+    pool.submit(int).add_done_callback(wait)
+    assert isinstance(found.result(LONG), raddle.DependencyFailed)
+
+
+def test_what_could_not_be_cancelled_has_begun(single: ProcessPoolExecutor) -> None:
+    for _ in range(3000):
+        future = single.submit(int)
+        assert future.cancel() or future.running() or future.done()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from tests.python.executors.jobs import Door, Journal
 
@@ -76,3 +77,66 @@ class Loud:
 def unpack() -> Loud:
     Loud.loaded += 1
     return Loud()
+
+
+class Blank:
+    """Travels without being copied, and arrives as a view of its bytes."""
+
+    def __init__(self, size: int) -> None:
+        self.data = bytearray(size)
+
+    def __reduce_ex__(self, _protocol: Any) -> tuple[Any, ...]:
+        return memoryview, (pickle.PickleBuffer(self.data),)
+
+
+def length(data: memoryview) -> int:
+    return data.nbytes
+
+
+class Touchy:
+    """A number. In this process, what unpickles one is interrupted as often as `interrupts` says, in this way."""
+
+    interrupts: ClassVar[list[type[BaseException]]] = []
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return touch, (self.number,)
+
+
+def touch(number: int) -> int:
+    if Touchy.interrupts:
+        raise Touchy.interrupts.pop()
+    return number
+
+
+def touchy_error(number: int) -> None:
+    raise TouchyError(number)
+
+
+class TouchyError(Exception):
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _touch_error, self.args
+
+
+def _touch_error(number: int) -> TouchyError:
+    return TouchyError(touch(number))
+
+
+class Interrupting:
+    """Interrupts whoever pickles it the first time; a number then."""
+
+    def __init__(self, number: int = 7) -> None:
+        self.number: int | None = number
+        self.interrupts = 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        self.interrupts -= 1
+        if self.interrupts == 0:
+            raise KeyboardInterrupt
+        return number_of, (self.number,)
+
+
+def number_of(number: int) -> int:
+    return number

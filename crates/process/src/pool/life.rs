@@ -59,7 +59,7 @@ const CRAMPED: Duration = Duration::from_millis(1);
 impl<C: Client> Pool<C> {
     /// Does what a look at the shared state has asked for, without the lock.
     pub(super) fn follow(self: &Arc<Self>, aftermath: Aftermath<C>) {
-        let Aftermath { finished, lost, dropped, notes, broken, starts, corrupt, alarms, space, cramped } =
+        let Aftermath { finished, lost, dropped, notes, broken, starts, corrupt, alarms, space, mut cramped } =
             aftermath;
         for (worker, moment) in alarms {
             self.watch_deadlines(worker, moment);
@@ -93,9 +93,17 @@ impl<C: Client> Pool<C> {
             self.kill(worker, SIGKILL);
         }
         for _ in 0..starts {
-            if let Err(error) = self.start_worker() {
-                self.refuse(None, &error);
-                break;
+            match self.start_worker() {
+                Ok(()) => {}
+                // The client has something more urgent to see to.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    cramped = true;
+                    break;
+                }
+                Err(error) => {
+                    self.refuse(None, &error);
+                    break;
+                }
             }
         }
         self.watch_memory();
@@ -319,9 +327,12 @@ impl<C: Client> Pool<C> {
             worker.retire();
         }
         let ended = shared.workers.is_empty();
+        if ended {
+            // Under the lock: what is queued from now on is refused.
+            self.ended.store(1);
+        }
         drop(shared);
         if ended {
-            self.ended.store(1);
             self.ended.wake_all();
             self.bell.wake(Who::Collector);
         }

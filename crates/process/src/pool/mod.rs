@@ -9,7 +9,9 @@
 //!
 //! **Collecting.** Replies lie in the workers' rings until somebody fetches them: the *leader*. A thread that waits for a
 //! result leads while it waits, so that the reply wakes the one who wants it and nobody else ([`Pool::drive`]). When nobody
-//! waits, the pool's collector thread leads. Workers ring only when the leader sleeps. No leader needs the interpreter.
+//! waits, the pool's collector thread leads. Workers ring only when the leader sleeps. A leader runs the client's code in two places:
+//! [`Client::note`], since what a task has said comes before its end, and [`Client::order`] when a worker is to be started. For the rest it
+//! needs no interpreter.
 //!
 //! **Supervising.** One thread of the process ([`supervisor`](crate::supervisor)) starts workers, hears of their deaths and
 //! keeps the deadlines. It decides nothing: a pool does, in `life.rs` and `sentences.rs`.
@@ -203,7 +205,7 @@ impl<C: Client> Pool<C> {
     ///
     /// # Errors
     ///
-    /// [`Submit::Broken`] alone.
+    /// [`Submit::Broken`], and [`Submit::Closed`] once every worker has ended.
     pub fn resubmit(self: &Arc<Self>, order: Order<C::Task>) -> Result<(), Submit<C::Task>> {
         self.admit(order, true)
     }
@@ -217,7 +219,7 @@ impl<C: Client> Pool<C> {
         if shared.broken {
             return Err(Submit::Broken(order));
         }
-        if shared.draining && !again {
+        if self.ended.load() == 1 || (shared.draining && !again) {
             return Err(Submit::Closed(order));
         }
         if shared.queued() >= shared.max_pending && !again {

@@ -6,10 +6,17 @@
 //!
 //! **How many items.** A batch is to take about [`SPAN`], as measured from those that have come back; the first ones hold one item.
 //! So tiny items cost little dispatch each, and where items take longer than that, each is a batch of its own that holds nobody up.
-//! Towards the end of the input batches shrink, so that the workers end together.
+//! Towards the end of the input batches shrink, so that the workers end together. The results of a batch must fit into a worker's
+//! arena together: a batch holds so few items that, as measured, they fill a small part of it. Where items can't be sent together, by
+//! their size or because one of them can't be pickled, half as many are tried, and more again after that.
 //!
-//! **When.** Items are packed as late as workers allow, a few batches ahead of them: by whoever feeds, by the consumer, and when
-//! neither is there by the pool's collector, which asks for the interpreter then.
+//! **When, and who.** Items are packed as late as workers allow, a few batches ahead of them, by one thread at a time: the one that feeds,
+//! which may be interrupted then, or else, when a batch has come back, one that does the pool's [duties](super::errands). Packing
+//! runs code of the user's and may wait for room in the arena, which is there when replies have been collected; so whoever collects
+//! them never packs, but only has it done. Results are unpacked by the consumer alone.
+//!
+//! **Interrupts.** What is raised while the user's thread packs or unpacks, and is no `Exception`, is raised there and loses nothing: the
+//! items are pending again, the results unread.
 //!
 //! When a worker dies, the batch that it had begun is lost: its items may have run, all of them.
 
@@ -17,15 +24,17 @@ use crate::ffi::CallResult;
 use crate::process::client::{PythonClient, Task};
 use crate::process::codec::Codec;
 use crate::process::pool::Share;
-use crate::sent::Sent;
+use crate::sent::{Sent, of_the_pickle};
 use crate::turns::ItemOutcome;
 use pyo3::exceptions::{PyBaseException, PyException, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
+use raddle_process::arena::View;
 use raddle_process::message;
-use raddle_process::pool::{Definition, Order, Reply, Reservation, Submit};
+use raddle_process::pool::{Definition, Order, Reply, Reservation};
 use raddle_sync::{Moment, Mutex, Wake};
 use raddle_task::map::Map;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -38,6 +47,9 @@ const MOST: usize = 4096;
 
 /// How many batches are out for each worker, at most.
 const AHEAD: usize = 3;
+
+/// Which part of a worker's arena the results of one batch fill at most, as far as that can be foreseen.
+const PART_OF_ARENA: usize = 16;
 
 /// A batch that has come back.
 struct Arrived {
@@ -61,14 +73,21 @@ pub(crate) struct Batches {
     size: Option<usize>,
     buffersize: usize,
     priority: i32,
-    workers: usize,
     /// Batches that are out.
     out: AtomicUsize,
+    /// A thread is at packing.
+    packing: AtomicBool,
+    /// It is among the pool's duties, which have not come to it yet.
+    due: AtomicBool,
+    /// How many items can be sent together, as far as was found out.
+    sendable: AtomicUsize,
     /// Nanoseconds that an item takes; 0: not known yet.
     mean: AtomicU64,
+    /// Bytes that an item's result has.
+    mean_bytes: AtomicU64,
     /// No further items will be fed.
     complete: AtomicBool,
-    arrived: Mutex<Vec<Arrived>>,
+    arrived: Mutex<VecDeque<Arrived>>,
     /// Keeps the pool from ending while items are pending.
     reservation: Mutex<Option<Reservation<PythonClient>>>,
 }
@@ -86,7 +105,6 @@ pub(crate) struct BatchOptions {
     pub(crate) size: Option<usize>,
     pub(crate) buffersize: Option<u64>,
     pub(crate) priority: i32,
-    pub(crate) workers: usize,
 }
 
 impl Batches {
@@ -98,7 +116,7 @@ impl Batches {
     ) -> PyResult<Arc<Self>> {
         let py = function.py();
         let definition = share.define(function, true)?.expect("a definition was insisted on");
-        let BatchOptions { spread, size, buffersize, priority, workers } = *options;
+        let BatchOptions { spread, size, buffersize, priority } = *options;
         let batches = Arc::new(Self {
             map,
             function: function.clone().unbind(),
@@ -109,9 +127,12 @@ impl Batches {
             size,
             buffersize: buffersize.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)),
             priority,
-            workers,
             out: AtomicUsize::new(0),
+            packing: AtomicBool::new(false),
+            due: AtomicBool::new(false),
+            sendable: AtomicUsize::new(usize::MAX),
             mean: AtomicU64::new(0),
+            mean_bytes: AtomicU64::new(0),
             complete: AtomicBool::new(false),
             arrived: Mutex::default(),
             reservation: Mutex::default(),
@@ -121,37 +142,56 @@ impl Batches {
     }
 
     /// Adds an item, and sends what makes a batch.
+    ///
+    /// Raises what is no `Exception`, such as an interrupt; the item has been added even so.
     pub(crate) fn feed(self: &Arc<Self>, py: Python<'_>, item: Py<PyAny>) -> PyResult<()> {
         self.share.check_open(py)?;
         self.map.feed(item);
+        if self.share.pool.client().cancelling.load(Ordering::SeqCst) {
+            // Whoever has withdrawn everything else may have been there before.
+            self.withdraw();
+            return Ok(());
+        }
         let out = self.out.load(Ordering::Relaxed);
-        if out < self.workers || (out < self.most_out() && self.map.pending() >= self.fitting()) {
-            self.pack(py);
+        if out < self.workers() || (out < self.most_out() && self.map.pending() >= self.fitting()) {
+            self.pack(py)
         } else {
             self.hold();
+            Ok(())
         }
-        Ok(())
     }
 
-    /// The input has ended.
-    pub(crate) fn finish(self: &Arc<Self>, py: Python<'_>) {
+    /// The input has ended. Raises what is no `Exception`.
+    pub(crate) fn finish(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
         self.complete.store(true, Ordering::Relaxed);
-        self.pack(py);
+        self.pack(py)
     }
 
-    const fn most_out(&self) -> usize {
-        AHEAD * self.workers
+    fn workers(&self) -> usize {
+        self.share.workers.load(Ordering::Relaxed).max(1)
+    }
+
+    fn most_out(&self) -> usize {
+        AHEAD * self.workers()
     }
 
     /// Of how many items a batch takes as long as it should.
     fn fitting(&self) -> usize {
+        let sendable = self.sendable.load(Ordering::Relaxed);
         if let Some(size) = self.size {
-            return size;
+            return size.min(sendable);
         }
+        let per_item = |most: u64, mean: &AtomicU64| {
+            let count = most.checked_div(mean.load(Ordering::Relaxed));
+            count.map(|count| usize::try_from(count).unwrap_or(MOST))
+        };
         let span = u64::try_from(SPAN.as_nanos()).expect("a short span");
-        let fitting = span.checked_div(self.mean.load(Ordering::Relaxed)).unwrap_or(1);
-        let shared = (self.buffersize / (2 * self.workers)).max(1);
-        usize::try_from(fitting).unwrap_or(MOST).clamp(1, MOST).min(shared)
+        // Nothing is known of the first ones.
+        let fitting = per_item(span, &self.mean).unwrap_or(1);
+        let bytes = (self.share.results_limit / PART_OF_ARENA) as u64;
+        let small = per_item(bytes, &self.mean_bytes).unwrap_or(MOST);
+        let shared = (self.buffersize / (2 * self.workers())).max(1);
+        fitting.min(small).clamp(1, MOST).min(shared).min(sendable)
     }
 
     fn next_size(&self) -> usize {
@@ -159,17 +199,18 @@ impl Batches {
         if self.size.is_some() || !self.complete.load(Ordering::Relaxed) {
             return fitting;
         }
-        fitting.min(self.map.pending().div_ceil(2 * self.workers)).max(1)
+        fitting.min(self.map.pending().div_ceil(2 * self.workers())).max(1)
     }
 
-    /// Keeps the pool from ending for as long as something is pending.
+    /// Keeps the pool from ending for as long as there is something that has not been handed to it.
     fn hold(&self) {
-        let pending = self.map.pending() > 0;
         let mut reservation = self.reservation.lock();
-        if pending == reservation.is_some() {
+        // Of two who do this at a time, the later one has seen what the other one had.
+        let needed = self.packing.load(Ordering::SeqCst) || self.map.pending() > 0;
+        if needed == reservation.is_some() {
             return;
         }
-        let stale = if pending {
+        let stale = if needed {
             *reservation = Some(self.share.pool.reserve_again());
             None
         } else {
@@ -179,46 +220,47 @@ impl Batches {
         drop(stale);
     }
 
+    /// Whether there are items, and workers that could do with them.
+    fn wants_packing(&self) -> bool {
+        self.out.load(Ordering::SeqCst) < self.most_out() && self.map.pending() > 0 && !self.map.is_closed()
+    }
+
+    /// Has it done by a thread that may wait. Needs no interpreter.
+    pub(crate) fn have_packed(self: &Arc<Self>) {
+        // Whoever packs looks again when he is done.
+        let wanted = self.wants_packing() && !self.packing.load(Ordering::SeqCst);
+        if wanted && !self.due.swap(true, Ordering::SeqCst) {
+            let batches = Arc::clone(self);
+            self.share.pool.client().duties.run(move |py| {
+                batches.due.store(false, Ordering::SeqCst);
+                batches.pack_all(py, false).expect("nothing is raised here");
+            });
+        }
+    }
+
     /// Sends batches for as long as there are items, and workers that could do with them.
-    fn pack(self: &Arc<Self>, py: Python<'_>) {
-        loop {
-            // Counted before, so that two threads never send too many.
-            if self.out.fetch_add(1, Ordering::Relaxed) >= self.most_out() {
-                break;
-            }
-            let Some((first, items)) = self.map.claim_many(self.next_size()) else { break };
-            self.send(py, first, items);
+    ///
+    /// Raises what is no `Exception`; others go on then.
+    fn pack(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+        self.pack_all(py, true).inspect_err(|_| self.have_packed())
+    }
+
+    /// The same; whether what is no `Exception` is raised, or is the outcome of an item too.
+    fn pack_all(self: &Arc<Self>, py: Python<'_>, raises: bool) -> PyResult<()> {
+        while self.wants_packing() {
+            let Some(packer) = Packer::new(self) else { break };
+            self.hold();
+            packer.pack(py, raises)?;
         }
-        self.out.fetch_sub(1, Ordering::Relaxed);
         self.hold();
+        Ok(())
     }
 
-    /// Sends one batch, which is counted as out. What can't be sent is the outcome of its items.
-    fn send(self: &Arc<Self>, py: Python<'_>, first: u64, items: Vec<Py<PyAny>>) {
-        let count = items.len();
-        match self.try_send(py, first, &items) {
-            Ok(()) => {}
-            Err(error) if count > 1 && error.is_instance_of::<PyException>(py) => {
-                // One of them is to blame; the others are sent without it.
-                self.out.fetch_add(count - 1, Ordering::Relaxed);
-                for (index, item) in (first..).zip(items) {
-                    self.send(py, index, vec![item]);
-                }
-            }
-            Err(error) => {
-                self.out.fetch_sub(1, Ordering::Relaxed);
-                let exception = error.into_value(py);
-                let failed = || Some(Err(exception.clone_ref(py)));
-                self.map.publish_many(first, (0..count).map(|_| failed()));
-            }
-        }
-    }
-
-    fn try_send(self: &Arc<Self>, py: Python<'_>, first: u64, items: &[Py<PyAny>]) -> PyResult<()> {
+    fn order(self: &Arc<Self>, py: Python<'_>, first: u64, items: &[Py<PyAny>]) -> PyResult<Order<Task>> {
         let list = PyList::new(py, items)?;
         let packed = self.share.pack(py, &self.context, || self.share.codec.dump_items(&list))?;
         let batch = Batch { batches: Arc::clone(self), first, count: items.len() };
-        let order = Order {
+        Ok(Order {
             number: self.share.pool.next_number(),
             task: Task::Batch(batch),
             kind: if self.spread { message::SPREAD_BATCH } else { message::BATCH },
@@ -228,39 +270,56 @@ impl Batches {
             kept: packed.kept,
             timeout: None,
             priority: self.priority,
-        };
-        match self.share.pool.resubmit(order) {
-            Ok(()) => Ok(()),
-            Err(Submit::Broken(_) | Submit::Closed(_) | Submit::Full(..)) => Err(self.share.refusal(py)),
-        }
+        })
     }
 
+    fn publish_failure(&self, py: Python<'_>, first: u64, count: usize, error: PyErr) {
+        let exception = error.into_value(py);
+        self.map.publish_many(first, (0..count).map(|_| Some(Err(exception.clone_ref(py)))));
+    }
+
+    fn publish_cancelled(&self, first: u64, count: usize) {
+        self.map.publish_many(first, (0..count).map(|_| None));
+    }
+
+    /// A batch has come back. Needs no interpreter.
     fn arrive(self: &Arc<Self>, arrived: Arrived) {
-        self.arrived.lock().push(arrived);
-        self.out.fetch_sub(1, Ordering::Relaxed);
+        self.arrived.lock().push_back(arrived);
+        self.out.fetch_sub(1, Ordering::SeqCst);
         self.map.ring();
-        if self.map.pending() > 0 {
-            // Nobody may be there to do it: the consumer may not have asked yet, or be at something else.
-            Python::try_attach(|py| self.pack(py));
-        }
+        // The consumer may not have asked yet, or be at something else.
+        self.have_packed();
     }
 
     /// Publishes the items of the batches that have come back; returns whether there were any.
-    pub(crate) fn unpack(self: &Arc<Self>, py: Python<'_>) -> bool {
+    ///
+    /// Raises what is no `Exception`.
+    pub(crate) fn unpack(self: &Arc<Self>, py: Python<'_>) -> PyResult<bool> {
         self.share.pool.client().sweep(py);
-        let arrived = std::mem::take(&mut *self.arrived.lock());
-        let any = !arrived.is_empty();
-        for batch in arrived {
-            let Arrived { first, count, sent, mixed } = batch;
-            match open(py, &self.share.codec, &sent, count, mixed) {
-                Ok(outcomes) => self.map.publish_many(first, outcomes.into_iter().map(Some)),
-                Err(exception) => {
-                    let failed = (0..count).map(|_| Some(Err(exception.clone_ref(py))));
-                    self.map.publish_many(first, failed);
+        let mut any = false;
+        loop {
+            let next = self.arrived.lock().pop_front();
+            let Some(batch) = next else { return Ok(any) };
+            any = true;
+            let Arrived { first, count, ref sent, mixed } = batch;
+            match open(py, &self.share.codec, sent, count, mixed) {
+                Ok(Ok(outcomes)) => self.map.publish_many(first, outcomes.into_iter().map(Some)),
+                Ok(Err(exception)) => {
+                    self.publish_failure(
+                        py,
+                        first,
+                        count,
+                        PyErr::from_value(exception.into_bound(py).into_any()),
+                    );
+                }
+                Err(interrupt) => {
+                    self.arrived.lock().push_front(batch);
+                    // Whoever takes results in another thread finds it there.
+                    self.map.ring();
+                    return Err(interrupt);
                 }
             }
         }
-        any
     }
 
     /// Sleeps until a result may have come since `seen`, fetching what workers say meanwhile.
@@ -287,15 +346,83 @@ impl Batches {
     }
 }
 
-/// What became of each item of a batch.
+/// Whose turn it is to pack a map.
+struct Packer<'a>(&'a Arc<Batches>);
+
+impl<'a> Packer<'a> {
+    /// None while another thread is at it.
+    fn new(batches: &'a Arc<Batches>) -> Option<Self> {
+        (!batches.packing.swap(true, Ordering::SeqCst)).then_some(Self(batches))
+    }
+
+    fn pack(&self, py: Python<'_>, raises: bool) -> PyResult<()> {
+        let batches = self.0;
+        while batches.wants_packing() {
+            let Some((first, items)) = batches.map.claim_many(batches.next_size()) else { break };
+            self.send(py, first, items, raises)?;
+        }
+        Ok(())
+    }
+
+    /// Sends one batch. What can't be sent is the outcome of its item.
+    fn send(&self, py: Python<'_>, first: u64, items: Vec<Py<PyAny>>, raises: bool) -> PyResult<()> {
+        let (batches, count) = (self.0, items.len());
+        let ordered = batches.order(py, first, &items);
+        let interrupted =
+            ordered.as_ref().is_err_and(|error| raises && !error.is_instance_of::<PyException>(py));
+        if batches.map.is_closed() || batches.share.pool.client().cancelling.load(Ordering::SeqCst) {
+            // Cancelled, while this thread packed.
+            batches.publish_cancelled(first, count);
+            return if interrupted { ordered.map(drop) } else { Ok(()) };
+        }
+        match ordered {
+            Ok(order) => {
+                // Counted before: it may have come back when this returns.
+                batches.out.fetch_add(1, Ordering::SeqCst);
+                if batches.share.pool.resubmit(order).is_err() {
+                    batches.out.fetch_sub(1, Ordering::SeqCst);
+                    batches.publish_failure(py, first, count, batches.share.refusal(py));
+                }
+                let sendable = &batches.sendable;
+                sendable.store(sendable.load(Ordering::Relaxed).saturating_mul(2), Ordering::Relaxed);
+                Ok(())
+            }
+            Err(error) => {
+                if !interrupted && count == 1 {
+                    batches.publish_failure(py, first, 1, error);
+                    return Ok(());
+                }
+                if !interrupted {
+                    // Together they are too long, or one of them is to blame. The others are sent without it.
+                    batches.sendable.store(count / 2, Ordering::Relaxed);
+                }
+                if batches.map.unclaim(first, items).is_err() {
+                    batches.publish_cancelled(first, count);
+                }
+                if interrupted { Err(error) } else { Ok(()) }
+            }
+        }
+    }
+}
+
+impl Drop for Packer<'_> {
+    fn drop(&mut self) {
+        self.0.packing.store(false, Ordering::SeqCst);
+    }
+}
+
+/// What became of each item of a batch, or why they all failed. Raises what has kept this one from finding out.
 fn open(
     py: Python<'_>,
     codec: &Codec,
     sent: &Arc<dyn Sent>,
     count: usize,
     mixed: bool,
-) -> Result<Vec<CallResult>, Py<PyBaseException>> {
-    let opened = sent.open(py, None)?.into_bound(py);
+) -> PyResult<Result<Vec<CallResult>, Py<PyBaseException>>> {
+    let opened = match sent.open(py, None)? {
+        Ok(opened) => opened.into_bound(py),
+        Err(exception) => return Ok(Err(exception)),
+    };
     let read = || -> PyResult<Vec<CallResult>> {
         let (results, failures) = if mixed {
             let both = opened.cast::<PyTuple>()?;
@@ -308,18 +435,18 @@ fn open(
         let failures = failures.map(Bound::cast_into::<PyList>).transpose()?;
         for failure in failures.iter().flatten() {
             let (index, pickle): (usize, Bound<'_, PyBytes>) = failure.extract()?;
-            let exception = codec.load_error(py, pickle.as_bytes(), None);
+            let exception = codec.load_error(py, pickle.as_bytes(), None)?;
             if let Some(outcome) = outcomes.get_mut(index) {
                 *outcome = Err(exception);
             }
         }
         Ok(outcomes)
     };
-    match read() {
+    Ok(match read() {
         Ok(outcomes) if outcomes.len() == count => Ok(outcomes),
         Ok(_) => Err(PyRuntimeError::new_err("a worker has sent results of other items").into_value(py)),
-        Err(error) => Err(error.into_value(py)),
-    }
+        Err(error) => Err(of_the_pickle(py, error)?.into_value(py)),
+    })
 }
 
 impl Batch {
@@ -329,10 +456,13 @@ impl Batch {
 
     pub(crate) fn finished(self, client: &PythonClient, sent: Arc<dyn Sent>, reply: &BatchReply) {
         let nanos = u64::try_from(reply.ended.since(reply.begun).as_nanos()).unwrap_or(u64::MAX);
-        let each = (nanos / self.count.max(1) as u64).max(1);
-        let mean = &self.batches.mean;
-        let before = mean.load(Ordering::Relaxed);
-        mean.store(if before == 0 { each } else { before - before / 4 + each / 4 }, Ordering::Relaxed);
+        let count = self.count.max(1) as u64;
+        let note = |mean: &AtomicU64, each: u64| {
+            let (before, each) = (mean.load(Ordering::Relaxed), each.max(1));
+            mean.store(if before == 0 { each } else { before - before / 4 + each / 4 }, Ordering::Relaxed);
+        };
+        note(&self.batches.mean, nanos / count);
+        note(&self.batches.mean_bytes, reply.bytes as u64 / count);
         self.end(client, sent, reply.mixed);
     }
 
@@ -355,8 +485,8 @@ impl Batch {
     /// Nobody will run it.
     pub(crate) fn cancelled(self, client: &PythonClient) {
         let Self { batches, first, count } = self;
-        batches.out.fetch_sub(1, Ordering::Relaxed);
-        batches.map.publish_many(first, (0..count).map(|_| None));
+        batches.out.fetch_sub(1, Ordering::SeqCst);
+        batches.publish_cancelled(first, count);
         client.let_go_of(batches);
     }
 }
@@ -366,10 +496,14 @@ pub(crate) struct BatchReply {
     pub(crate) begun: Moment,
     pub(crate) ended: Moment,
     pub(crate) mixed: bool,
+    /// How long it is.
+    pub(crate) bytes: usize,
 }
 
 impl From<&Reply> for BatchReply {
     fn from(reply: &Reply) -> Self {
-        Self { begun: reply.begun, ended: reply.ended, mixed: reply.flags & message::MIXED != 0 }
+        let bytes = reply.body.len() + reply.parcel.as_ref().map_or(0, View::len);
+        let mixed = reply.flags & message::MIXED != 0;
+        Self { begun: reply.begun, ended: reply.ended, mixed, bytes }
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::attempts::{Attempts, Verdict};
 use crate::counters::Counters;
+use crate::ending;
 use crate::future::{Future, Told};
 use crate::graveyard::{self, Kept};
 use crate::process::batches::{Batch, BatchReply, Batches};
@@ -19,7 +20,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use raddle_process::Client;
 use raddle_process::pool::{Death, Order, Pool, Reply, Reservation, Sentence};
-use raddle_sync::{Moment, Mutex};
+use raddle_sync::{Moment, Mutex, Wake};
 use raddle_task::deferred::{Deferred, Ticket};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -66,7 +67,10 @@ impl Task {
 pub(crate) struct PythonClient {
     pub(crate) codec: Kept<Arc<Codec>>,
     pub(crate) counters: Counters,
-    pub(crate) errands: Errands,
+    /// What the pool does not go on without: decisions on further attempts, items of maps.
+    pub(crate) duties: Errands,
+    /// Telling people of the ends of their tasks.
+    pub(crate) callbacks: Errands,
     /// Tasks that wait for a dependency or for their next attempt.
     pub(crate) deferred: Deferred<(Order<Task>, Reservation<PythonClient>)>,
     /// Nothing is tried again any more.
@@ -88,7 +92,8 @@ impl PythonClient {
         Self {
             codec: Kept::new(codec),
             counters: Counters::default(),
-            errands: Errands::default(),
+            duties: Errands::default(),
+            callbacks: Errands::default(),
             deferred: Deferred::default(),
             cancelling: AtomicBool::new(false),
             ended: Mutex::default(),
@@ -126,7 +131,7 @@ impl PythonClient {
     }
 
     fn tell(&self, call: Call, told: Told, failed: bool) {
-        self.errands.run(move |py| {
+        self.callbacks.run(move |py| {
             Future::tell(call.future.bind(py), told, failed);
             drop(call);
         });
@@ -140,7 +145,19 @@ impl PythonClient {
         self.ended_count.store(ended.len(), Ordering::Relaxed);
         drop(ended);
         if !stale.is_empty() {
-            self.errands.run(move |_| drop(stale));
+            self.callbacks.run(move |_| drop(stale));
+        }
+    }
+
+    /// Sleeps until all errands are done. Who is on one of them himself waits for none.
+    pub(crate) fn wait_quiet(&self, deadline: Option<Moment>) -> Wake {
+        if self.duties.is_on_one() || self.callbacks.is_on_one() {
+            return Wake::Woken;
+        }
+        // A duty may be to tell somebody.
+        match self.duties.wait_quiet(deadline) {
+            Wake::Woken => self.callbacks.wait_quiet(deadline),
+            other => other,
         }
     }
 
@@ -149,6 +166,15 @@ impl PythonClient {
     pub(crate) fn retire(&self, _py: Python<'_>) {
         let order = self.order.lock().take();
         drop(order);
+    }
+
+    fn make_order(&self, py: Python<'_>, name: &str, number: u64) -> PyResult<(Vec<u8>, Vec<OwnedFd>)> {
+        let order = self.order.lock().as_ref().map(|order| order.clone_ref(py));
+        let order = order.ok_or_else(|| PyRuntimeError::new_err("the executor has ended"))?;
+        let order = crate::ffi::invoke(order.bind(py), (name, number))?;
+        let (order, fds): (Vec<u8>, Vec<i32>) = order.extract()?;
+        let fds = fds.into_iter().map(crate::ffi::duplicate_fd).collect::<io::Result<_>>()?;
+        Ok((order, fds))
     }
 
     /// Remembers a map.
@@ -160,12 +186,18 @@ impl PythonClient {
         maps.push(Arc::downgrade(batches));
     }
 
+    fn live_maps(&self) -> Vec<Arc<Batches>> {
+        self.maps.lock().iter().filter_map(Weak::upgrade).collect()
+    }
+
     /// What of maps has not been sent never will be.
     fn withdraw_maps(&self) {
-        let maps: Vec<_> = self.maps.lock().iter().filter_map(Weak::upgrade).collect();
-        for map in maps {
-            map.withdraw();
-        }
+        self.live_maps().iter().for_each(|map| map.withdraw());
+    }
+
+    /// There are more workers, which could do with items.
+    pub(crate) fn have_maps_packed(&self) {
+        self.live_maps().iter().for_each(Batches::have_packed);
     }
 
     /// Ends a task that has failed in a way that nothing was sent of.
@@ -187,15 +219,17 @@ impl Client for PythonClient {
     type Task = Task;
 
     fn order(&self, name: &str, number: u64) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
-        let made = Python::try_attach(|py| {
-            let order = self.order.lock().as_ref().map(|order| order.clone_ref(py));
-            let order = order.ok_or_else(|| PyRuntimeError::new_err("the executor has ended"))?;
-            let order = crate::ffi::invoke(order.bind(py), (name, number))?;
-            let (order, fds): (Vec<u8>, Vec<i32>) = order.extract()?;
-            let fds = fds.into_iter().map(crate::ffi::duplicate_fd).collect::<io::Result<_>>()?;
-            Ok((order, fds))
+        let made = ending::attach(|py| {
+            self.make_order(py, name, number).map_err(|error| {
+                if error.is_instance_of::<PyKeyboardInterrupt>(py) {
+                    // It was meant for the caller's caller, and is raised once more when this is done.
+                    crate::ffi::interrupt();
+                    return io::ErrorKind::Interrupted.into();
+                }
+                as_io_error(error)
+            })
         });
-        made.unwrap_or_else(|| Err(PyRuntimeError::new_err("the interpreter is ending"))).map_err(as_io_error)
+        made.unwrap_or_else(|| Err(io::Error::other("the interpreter is ending")))
     }
 
     fn begin(&self, task: &Task) -> bool {
@@ -258,7 +292,7 @@ impl Client for PythonClient {
     }
 
     fn note(&self, worker: &str, kind: u16, body: Vec<u8>) {
-        Python::try_attach(|py| {
+        ending::attach(|py| {
             let noted = crate::ffi::invoke(self.note.bind(py), (worker, kind, PyBytes::new(py, &body)));
             if let Err(error) = noted {
                 if error.is_instance_of::<PyKeyboardInterrupt>(py) {
@@ -298,7 +332,7 @@ impl Client for PythonClient {
 
     fn tidy(&self) {
         if self.is_untidy() {
-            Python::try_attach(|py| self.sweep(py));
+            ending::attach(|py| self.sweep(py));
         }
     }
 
@@ -320,7 +354,7 @@ impl Attempt {
     fn reconsider(self, pool: &Arc<Pool<PythonClient>>) {
         let promise = pool.reserve_again();
         let kept = Arc::clone(pool);
-        pool.client().errands.run(move |py| self.conclude(py, &kept, promise));
+        pool.client().duties.run(move |py| self.conclude(py, &kept, promise));
     }
 
     fn conclude(self, py: Python<'_>, pool: &Arc<Pool<PythonClient>>, promise: Reservation<PythonClient>) {
@@ -351,10 +385,16 @@ impl Attempt {
                 return;
             }
         };
-        client.counters.count(1, outcome.is_err());
+        let failed = outcome.is_err();
+        client.counters.count(1, failed);
         drop(order);
-        let _ = Future::settle(&future, outcome);
-        drop(promise);
+        if let Ok(Some(told)) = Future::conclude(&future, outcome) {
+            let future = future.unbind();
+            client.callbacks.run(move |py| {
+                Future::tell(future.bind(py), told, failed);
+                drop(promise);
+            });
+        }
     }
 }
 

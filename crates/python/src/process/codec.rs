@@ -7,6 +7,7 @@
 
 use crate::ffi;
 use crate::ffi::buffer::{Buffer, bytes_of, raw};
+use crate::sent::of_the_pickle;
 use memchr::memmem::Finder;
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyBaseException, PyException, PyRuntimeError};
@@ -211,13 +212,13 @@ impl Codec {
         self.load_with(py, data, view, parts.get(1..).unwrap_or_default())
     }
 
-    /// The exception that was pickled; something is found to be raised in any case.
+    /// The exception that was pickled; something is found to be raised in any case. Raises what has kept the caller from finding out.
     pub(crate) fn load_error(
         &self,
         py: Python<'_>,
         data: &[u8],
         parcel: Option<&Arc<View>>,
-    ) -> Py<PyBaseException> {
+    ) -> PyResult<Py<PyBaseException>> {
         let load = || -> PyResult<Bound<'_, PyAny>> {
             let body = match parcel {
                 None => Vec::new(),
@@ -229,8 +230,8 @@ impl Codec {
             self.slow(py, "load_error", (PyBytes::new(py, data),))
         };
         match load().and_then(|loaded| Ok(loaded.cast_into::<PyBaseException>()?)) {
-            Ok(exception) => exception.unbind(),
-            Err(error) => error.into_value(py),
+            Ok(exception) => Ok(exception.unbind()),
+            Err(error) => Ok(of_the_pickle(py, error)?.into_value(py)),
         }
     }
 

@@ -69,7 +69,7 @@ pub(crate) fn broken(py: Python<'_>, complaint: &str) -> PyErr {
 pub(crate) fn initializer_failed(py: Python<'_>, codec: &Codec, pickled: &[u8]) -> PyErr {
     let message = "A process in the process pool was terminated abruptly: its initializer failed";
     let error = broken(py, message);
-    let cause = codec.load_error(py, pickled, None);
+    let cause = codec.load_error(py, pickled, None).unwrap_or_else(|error| error.into_value(py));
     error.set_cause(py, Some(PyErr::from_value(cause.into_bound(py).into_any())));
     error
 }

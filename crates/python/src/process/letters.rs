@@ -4,8 +4,7 @@ use crate::ffi::CallResult;
 use crate::future::Future;
 use crate::process::codec::Codec;
 use crate::process::deaths;
-use crate::sent::Sent;
-use pyo3::exceptions::PyKeyboardInterrupt;
+use crate::sent::{Sent, of_the_pickle};
 use pyo3::prelude::*;
 use raddle_process::arena::View;
 use raddle_process::message;
@@ -42,28 +41,25 @@ impl Sent for Letter {
         &self.worker
     }
 
-    fn open(&self, py: Python<'_>, _future: Option<&Bound<'_, Future>>) -> CallResult {
+    fn open(&self, py: Python<'_>, _future: Option<&Bound<'_, Future>>) -> PyResult<CallResult> {
         let (data, parcel) = (&self.body[self.start..], self.parcel.as_ref());
         if self.failed {
-            let error = self.codec.load_error(py, data, parcel);
+            let error = self.codec.load_error(py, data, parcel)?;
             if !self.unmade {
-                return Err(error);
+                return Ok(Err(error));
             }
             let cause = PyErr::from_value(error.into_bound(py).into_any());
-            return Err(
-                deaths::not_deserializable(py, "what the task needs", "its worker", cause).into_value(py)
-            );
+            let error = deaths::not_deserializable(py, "what the task needs", "its worker", cause);
+            return Ok(Err(error.into_value(py)));
         }
-        let opened = self.codec.load(py, data, parcel);
-        opened.map(Bound::unbind).map_err(|error| {
-            // Ctrl-C is no fault of the result's.
-            let error = if error.is_instance_of::<PyKeyboardInterrupt>(py) {
-                error
-            } else {
-                deaths::not_deserializable(py, "what the task returned", "this process", error)
-            };
-            error.into_value(py)
-        })
+        match self.codec.load(py, data, parcel) {
+            Ok(opened) => Ok(Ok(opened.unbind())),
+            Err(error) => {
+                let cause = of_the_pickle(py, error)?;
+                let error = deaths::not_deserializable(py, "what the task returned", "this process", cause);
+                Ok(Err(error.into_value(py)))
+            }
+        }
     }
 }
 
@@ -83,7 +79,7 @@ impl Sent for Lost {
         &self.death.worker
     }
 
-    fn open(&self, py: Python<'_>, future: Option<&Bound<'_, Future>>) -> CallResult {
+    fn open(&self, py: Python<'_>, future: Option<&Bound<'_, Future>>) -> PyResult<CallResult> {
         let error = match future {
             Some(future) if self.death.sentence == Some(Sentence::Timeout) => {
                 let how = format!(", and {} was killed", deaths::who(&self.death));
@@ -91,7 +87,7 @@ impl Sent for Lost {
             }
             _ => deaths::error_of(py, &self.death),
         };
-        Err(error.into_value(py))
+        Ok(Err(error.into_value(py)))
     }
 }
 
@@ -131,7 +127,7 @@ impl Sent for Abandoned {
         ""
     }
 
-    fn open(&self, py: Python<'_>, _future: Option<&Bound<'_, Future>>) -> CallResult {
-        Err(self.why.error(py, &self.codec).into_value(py))
+    fn open(&self, py: Python<'_>, _future: Option<&Bound<'_, Future>>) -> PyResult<CallResult> {
+        Ok(Err(self.why.error(py, &self.codec).into_value(py)))
     }
 }

@@ -26,7 +26,7 @@ use raddle_process::pool::{Definition, Order, Pool, Sentence, Settings, Submit};
 use raddle_process::store::{Refused, Stored};
 use raddle_process::supervisor::{self, Launch};
 use raddle_sync::{ForkCell, Moment, Mutex, Wake};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Once, OnceLock};
 use std::time::Duration;
 
@@ -42,6 +42,10 @@ pub(crate) struct Share {
     path: Mutex<Told>,
     launch: Launch,
     expected: Once,
+    /// How many workers there are to be.
+    pub(crate) workers: Arc<AtomicUsize>,
+    /// How many bytes of results a worker may have under way.
+    pub(crate) results_limit: usize,
 }
 
 /// Where the workers find modules, as they have been told last: with their order, or since.
@@ -54,6 +58,8 @@ struct Told {
 struct Native {
     share: ForkCell<Result<Arc<Share>, String>>,
     settings: Settings,
+    /// How many workers there are to be: at first as many as the settings say.
+    workers: Arc<AtomicUsize>,
     note: Py<PyAny>,
     order: Py<PyAny>,
     raises_when_full: bool,
@@ -63,13 +69,19 @@ struct Native {
 
 impl Native {
     fn make(&self) -> Result<Arc<Share>, String> {
-        Self::share(&self.settings, &self.note, &self.order)
+        Self::share(&self.settings, &self.workers, &self.note, &self.order)
     }
 
-    fn share(settings: &Settings, note: &Py<PyAny>, order: &Py<PyAny>) -> Result<Arc<Share>, String> {
+    fn share(
+        settings: &Settings,
+        workers: &Arc<AtomicUsize>,
+        note: &Py<PyAny>,
+        order: &Py<PyAny>,
+    ) -> Result<Arc<Share>, String> {
         let made = Python::attach(|py| {
             let codec = Arc::new(Codec::new(py)?);
             let client = PythonClient::new(Arc::clone(&codec), note.clone_ref(py), order.clone_ref(py));
+            let settings = Settings { target: workers.load(Ordering::Relaxed), ..settings.clone() };
             let pool = Pool::new(client, settings.clone())?;
             crate::ending::register_processes(&pool);
             let place = Arc::new(Site(Arc::clone(&pool)));
@@ -80,8 +92,10 @@ impl Native {
                 functions,
                 codec,
                 path: Mutex::default(),
-                launch: settings.launch.clone(),
+                launch: settings.launch,
                 expected: Once::new(),
+                workers: Arc::clone(workers),
+                results_limit: settings.results_limit,
             }))
         });
         made.map_err(|error: PyErr| error.to_string())
@@ -124,7 +138,7 @@ impl Share {
         let deadline = interpreter::deadline(timeout)?;
         let client = self.pool.client();
         let ended = interpreter::sleep(py, deadline, |until| match self.pool.wait_ended(until) {
-            Wake::Woken => client.errands.wait_quiet(until),
+            Wake::Woken => client.wait_quiet(until),
             other => other,
         });
         client.sweep(py);
@@ -281,10 +295,9 @@ pub(crate) struct ProcessPool {
 }
 
 impl ProcessPool {
-    /// This process's share, and how many workers there are.
-    pub(crate) fn share(&self) -> PyResult<(&Arc<Share>, usize)> {
-        let native = self.native()?;
-        Ok((native.current()?, native.settings.target))
+    /// This process's share.
+    pub(crate) fn share(&self) -> PyResult<&Arc<Share>> {
+        self.native()?.current()
     }
 
     fn native(&self) -> PyResult<&Native> {
@@ -448,13 +461,14 @@ impl ProcessPool {
             memory_limit,
             kill_grace: Duration::try_from_secs_f64(kill_grace).unwrap_or(Duration::MAX),
         };
-        let share = Native::share(&settings, &note, &order);
+        let workers = Arc::new(AtomicUsize::new(max_workers));
+        let share = Native::share(&settings, &workers, &note, &order);
         if let Err(error) = &share {
             return Err(PyOSError::new_err(error.clone()));
         }
         let closed = AtomicBool::new(false);
         let share = ForkCell::new(share);
-        let _ = self.native.set(Native { share, settings, note, order, raises_when_full, closed });
+        let _ = self.native.set(Native { share, settings, workers, note, order, raises_when_full, closed });
         Ok(())
     }
 
@@ -509,7 +523,11 @@ impl ProcessPool {
 
     /// Changes how many workers there are.
     fn _resize(&self, max_workers: usize) -> PyResult<()> {
-        self.native()?.current()?.pool.resize(max_workers);
+        let native = self.native()?;
+        native.workers.store(max_workers, Ordering::Relaxed);
+        let share = native.current()?;
+        share.pool.resize(max_workers);
+        share.pool.client().have_maps_packed();
         Ok(())
     }
 
@@ -550,7 +568,7 @@ impl ProcessPool {
     /// How many workers there are at most.
     #[getter]
     fn _max_workers(&self) -> usize {
-        self.native.get().map_or(0, |native| native.settings.target)
+        self.native.get().map_or(0, |native| native.workers.load(Ordering::Relaxed))
     }
 
     /// Whether the pool takes no further tasks.

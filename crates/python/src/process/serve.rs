@@ -314,15 +314,12 @@ impl Worker {
         if self.is_forked() {
             return Err(leave_forked(py, ran.err().map(|error| error.into_value(py))));
         }
-        let ended = Moment::now();
         let dumped = ran.and_then(|batch| self.dump_batch(py, batch));
         match dumped {
-            Ok((pickled, flags)) => {
-                self.send(py, header.task, message::RESULT, flags, &pickled, begun, ended)
-            }
+            Ok((pickled, flags)) => self.send(py, header.task, message::RESULT, flags, &pickled, begun, None),
             Err(error) => {
                 let pickled = self.error(py, &error)?;
-                self.send(py, header.task, message::ERROR, flags, &pickled, begun, ended)
+                self.send(py, header.task, message::ERROR, flags, &pickled, begun, None)
             }
         }
     }
@@ -409,9 +406,11 @@ impl Worker {
                 (message::ERROR, flags, self.error(py, &error)?)
             }
         };
-        self.send(py, task, kind, flags, &pickled, begun, ended)
+        self.send(py, task, kind, flags, &pickled, begun, Some(ended))
     }
 
+    /// Sends an outcome. `ended` is None for a task that has taken as long as sending it takes, too: that of a batch is to, since the
+    /// parent sizes batches by it.
     #[expect(clippy::too_many_arguments, reason = "the fields of one message")]
     fn send(
         &mut self,
@@ -421,9 +420,12 @@ impl Worker {
         flags: u16,
         pickled: &Pickled<'_>,
         begun: Moment,
-        ended: Moment,
+        ended: Option<Moment>,
     ) -> PyResult<()> {
-        let times = |fields: Fields| fields.number(begun.as_nanos()).number(ended.as_nanos());
+        let times = |fields: Fields| {
+            let ended = ended.unwrap_or_else(Moment::now);
+            fields.number(begun.as_nanos()).number(ended.as_nanos())
+        };
         let bytes = pickled.bytes.as_bytes();
         let fits = bytes.len() + Fields::MOST <= LARGEST;
         if pickled.buffers.is_empty() && fits {
