@@ -17,7 +17,7 @@ use crate::interpreter::{deadline, error, names};
 use crate::observer::{Observer, call_back};
 use crate::outcome;
 use crate::process::lending;
-use crate::sent::{Home, Outcome, Sent};
+use crate::sent::{Home, Look, Outcome, Sent};
 use crate::views::{Viewed, Views};
 use crate::worker::Worker;
 use pyo3::exceptions::{PyBaseException, PyRuntimeError, PyTypeError, PyValueError};
@@ -70,25 +70,6 @@ pub(crate) fn prepare() {
 
 /// Whether it is done, whether it was cancelled, its result, its exception.
 type Snapshot = (bool, bool, Option<Py<PyAny>>, Option<Py<PyBaseException>>);
-
-/// What a look at the future finds.
-enum Look {
-    Open,
-    Cancelled,
-    Returned(Py<PyAny>),
-    Raised(Py<PyBaseException>),
-    /// It was not found out, for this reason; the next look may.
-    Interrupted(PyErr),
-}
-
-impl From<CallResult> for Look {
-    fn from(result: CallResult) -> Self {
-        match result {
-            Ok(value) => Self::Returned(value),
-            Err(exception) => Self::Raised(exception),
-        }
-    }
-}
 
 /// Those who are to be told of the end of a future.
 pub(crate) struct Told(Vec<Observer>);

@@ -4,7 +4,7 @@
 
 use crate::ffi::CallResult;
 use crate::future::Future;
-use pyo3::exceptions::{PyException, PyMemoryError};
+use pyo3::exceptions::{PyBaseException, PyException, PyMemoryError};
 use pyo3::prelude::*;
 use raddle_sync::{Moment, Wake};
 use std::sync::Arc;
@@ -42,6 +42,25 @@ impl Outcome {
         match self {
             Self::Here(result) => result.is_err(),
             Self::Sent(sent) => sent.failed(),
+        }
+    }
+}
+
+/// What a look at a future finds.
+pub(crate) enum Look {
+    Open,
+    Cancelled,
+    Returned(Py<PyAny>),
+    Raised(Py<PyBaseException>),
+    /// It was not found out, for this reason; the next look may.
+    Interrupted(PyErr),
+}
+
+impl From<CallResult> for Look {
+    fn from(result: CallResult) -> Self {
+        match result {
+            Ok(value) => Self::Returned(value),
+            Err(exception) => Self::Raised(exception),
         }
     }
 }
