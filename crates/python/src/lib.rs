@@ -107,7 +107,7 @@ mod extension {
     #[pymodule_export]
     use super::process::serve::{serve, tell_parent};
     #[pymodule_export]
-    use super::process::share::{Shared, find_shared, open_shared};
+    use super::process::share::{Shared, dump_with_shared, find_shared, open_shared};
     #[pymodule_export]
     use super::process::spec::LaunchSpec;
     #[pymodule_export]

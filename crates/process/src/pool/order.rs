@@ -19,6 +19,8 @@ pub struct Definition {
     pub pickle: Vec<u8>,
     /// What a message does not hold.
     pub parcel: Option<Arc<Stored>>,
+    /// What must live as long as workers may load it.
+    _kept: Vec<Arc<Share>>,
     definitions: Definitions,
 }
 
@@ -50,11 +52,16 @@ impl Definitions {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Numbers a function with this pickle.
+    /// Numbers a function with this pickle, which refers to the shares in `kept`.
     #[must_use]
-    pub fn define(&self, pickle: Vec<u8>, parcel: Option<Arc<Stored>>) -> Arc<Definition> {
+    pub fn define(
+        &self,
+        pickle: Vec<u8>,
+        parcel: Option<Arc<Stored>>,
+        kept: Vec<Arc<Share>>,
+    ) -> Arc<Definition> {
         let number = self.inner.next.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Definition { number, pickle, parcel, definitions: self.clone() })
+        Arc::new(Definition { number, pickle, parcel, _kept: kept, definitions: self.clone() })
     }
 
     /// Those that are gone since the last call.

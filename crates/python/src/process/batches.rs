@@ -23,7 +23,7 @@
 use crate::ffi::CallResult;
 use crate::process::client::{PythonClient, Task};
 use crate::process::codec::Codec;
-use crate::process::pool::Share;
+use crate::process::pool::{Share, Travelling};
 use crate::sent::{Sent, of_the_pickle};
 use crate::turns::ItemOutcome;
 use pyo3::exceptions::{PyBaseException, PyException, PyRuntimeError};
@@ -66,7 +66,7 @@ pub(crate) struct Batches {
     pub(crate) function: Py<PyAny>,
     share: Arc<Share>,
     definition: Arc<Definition>,
-    context: Vec<u8>,
+    context: Travelling,
     /// The items are tuples of arguments, not single arguments.
     spread: bool,
     /// Items of a batch, if that was said.

@@ -7,6 +7,7 @@
 
 use crate::ffi;
 use crate::ffi::buffer::{Buffer, bytes_of, raw};
+use crate::process::functions::Watched;
 use crate::sent::of_the_pickle;
 use memchr::memmem::Finder;
 use pyo3::buffer::PyBuffer;
@@ -166,11 +167,16 @@ impl Codec {
         self.outlooks.load(Ordering::Relaxed)
     }
 
-    /// Pickles a callable.
-    pub(crate) fn dump_function<'py>(&self, function: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    /// Pickles a callable, and says what it has captured.
+    pub(crate) fn dump_function<'py>(
+        &self,
+        function: &Bound<'py, PyAny>,
+    ) -> PyResult<(Bound<'py, PyBytes>, Option<Arc<Watched>>)> {
         let py = function.py();
         self.outlook(py)?;
-        Ok(self.slow(py, "dump_function", (function,))?.cast_into::<PyBytes>()?)
+        let watched = PyList::empty(py);
+        let pickle = self.slow(py, "dump_function", (function, py.None(), &watched))?;
+        Ok((pickle.cast_into::<PyBytes>()?, Watched::new(watched.as_any())?))
     }
 
     fn outlook(&self, py: Python<'_>) -> PyResult<Arc<Outlook>> {

@@ -43,7 +43,7 @@ pub(crate) fn not_deserializable(py: Python<'_>, what: &str, place: &str, cause:
 
 /// How a task ends whose worker died.
 pub(crate) fn error_of(py: Python<'_>, death: &Death) -> PyErr {
-    died(py, death, &describe(death))
+    died(py, death, &describe(py, death))
 }
 
 /// The process that has died.
@@ -53,7 +53,7 @@ pub(crate) fn who(death: &Death) -> String {
 
 /// The pool's workers die before they are ready.
 pub(crate) fn hopeless(py: Python<'_>, death: &Death) -> PyErr {
-    let how = describe(death);
+    let how = describe(py, death);
     died(
         py,
         death,
@@ -87,7 +87,13 @@ fn died(py: Python<'_>, death: &Death, message: &str) -> PyErr {
     }
 }
 
-fn describe(death: &Death) -> String {
+/// What a signal is called, as in `WorkerDied.signal`.
+fn name_of(py: Python<'_>, signal: i32) -> String {
+    let name = || py.import("signal")?.getattr("Signals")?.call1((signal,))?.getattr("name")?.extract();
+    name().unwrap_or_else(|_: PyErr| format!("signal {signal}"))
+}
+
+fn describe(py: Python<'_>, death: &Death) -> String {
     let how = match (death.sentence, death.corrupt, death.exit) {
         (Some(Sentence::Terminated), ..) => "was killed because its task was terminated".to_owned(),
         (Some(Sentence::Shutdown), ..) => "was killed because its executor was".to_owned(),
@@ -98,7 +104,7 @@ fn describe(death: &Death) -> String {
             format!("was killed because it wrote over the memory that it shares with its parent ({what})")
         }
         (_, _, Some(Exit::Code(code))) => format!("ended by itself, with exit code {code}"),
-        (_, _, Some(Exit::Signal(signal))) => format!("was killed by signal {signal}"),
+        (_, _, Some(Exit::Signal(signal))) => format!("was killed by {}", name_of(py, signal)),
         (_, _, None) => "is gone".to_owned(),
     };
     let memory = match death.out_of_memory {

@@ -11,7 +11,7 @@ use crate::options::TaskOptions;
 use crate::process::client::{Call, PythonClient, Task, cancel_all};
 use crate::process::codec::{Codec, Pickled};
 use crate::process::end::PoolEnd;
-use crate::process::functions::Functions;
+use crate::process::functions::{Functions, Made};
 use crate::process::share::referring;
 use crate::process::spec::LaunchSpec;
 use crate::sent::{Home, Place};
@@ -190,23 +190,27 @@ impl Share {
         // A program's first pickle takes imports, which go on while the process that forks workers starts.
         self.expected.call_once(|| supervisor::expect(&self.launch));
         let py = function.py();
-        let pickle = self.codec.dump_function(function)?;
+        let (dumped, kept) = referring(|| self.codec.dump_function(function));
+        let (pickle, watched) = dumped?;
         let pickle = pickle.as_bytes();
         let long = pickle.len() + Fields::MOST > LARGEST;
         let parcel = if long { Some(self.store(py, &[pickle])?) } else { None };
         let inline = if long { Vec::new() } else { pickle.to_vec() };
         Ok(Some(if constant {
-            self.functions.add(function, inline, parcel)
+            self.functions.add(function, Made { pickle: inline, parcel, kept }, watched)
         } else {
-            self.pool.definitions().define(inline, parcel)
+            self.pool.definitions().define(inline, parcel, kept)
         }))
     }
 
-    /// What of the current context travels, pickled; empty when nothing does.
-    pub(crate) fn context(&self, py: Python<'_>) -> PyResult<Vec<u8>> {
-        let Some(context) = copy_of_current(py)? else { return Ok(Vec::new()) };
-        let dumped = self.codec.slow(py, "dump_context", (context,))?;
-        if dumped.is_none() { Ok(Vec::new()) } else { Ok(dumped.cast_into::<PyBytes>()?.as_bytes().to_vec()) }
+    /// What of the current context travels.
+    pub(crate) fn context(&self, py: Python<'_>) -> PyResult<Travelling> {
+        let Some(context) = copy_of_current(py)? else { return Ok(Travelling::default()) };
+        let (dumped, kept) = referring(|| self.codec.slow(py, "dump_context", (context,)));
+        let dumped = dumped?;
+        let pickle =
+            if dumped.is_none() { Vec::new() } else { dumped.cast_into::<PyBytes>()?.as_bytes().to_vec() };
+        Ok(Travelling { pickle, kept })
     }
 
     /// Tells the workers where modules are found, when the program has changed that.
@@ -228,11 +232,13 @@ impl Share {
     pub(crate) fn pack<'py>(
         &self,
         py: Python<'py>,
-        context: &[u8],
+        context: &Travelling,
         dump: impl FnOnce() -> PyResult<Pickled<'py>>,
     ) -> PyResult<Packed> {
-        let (dumped, kept) = referring(dump);
+        let (dumped, mut kept) = referring(dump);
         let pickled = dumped?;
+        kept.extend_from_slice(&context.kept);
+        let context = &context.pickle;
         self.tell_path(py)?;
         let head = u64::try_from(context.len()).expect("it is in memory").to_le_bytes();
         let bytes = pickled.bytes.as_bytes();
@@ -249,6 +255,15 @@ impl Share {
         let parcel = Some(self.store(py, &parts)?);
         Ok(Packed { body: if fits { body } else { Vec::new() }, parcel, kept })
     }
+}
+
+/// What of a context goes to a worker.
+#[derive(Default)]
+pub(crate) struct Travelling {
+    /// Empty when nothing does.
+    pickle: Vec<u8>,
+    /// The shares that it refers to.
+    kept: Vec<Arc<raddle_process::share::Share>>,
 }
 
 /// The body of an order.

@@ -88,7 +88,7 @@ impl Shared {
         });
         if !referred {
             return Err(PyTypeError::new_err(
-                "a shared object can only be sent to worker processes, as an argument of their tasks",
+                "a handle of raddle.share can only be sent from the process that made it to workers of its executors",
             ));
         }
         let open = py.import("raddle._internal.sharing")?.getattr("open_shared")?;
@@ -98,6 +98,13 @@ impl Shared {
     fn __repr__(&self) -> String {
         format!("<raddle.Shared object of {} bytes>", self.share.len())
     }
+}
+
+/// Calls `dump()`, in which handles of `raddle.share` may be pickled; who calls keeps them alive until the pickle has been loaded.
+#[pyfunction]
+#[pyo3(signature = (dump, /))]
+pub(crate) fn dump_with_shared<'py>(dump: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    referring(|| crate::ffi::invoke(dump, ())).0
 }
 
 /// What this process has made of the share with this identity; None when it has not opened it.

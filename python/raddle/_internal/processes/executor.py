@@ -54,8 +54,10 @@ class ProcessPoolExecutor(_raddle.ProcessPool, concurrent.futures.ProcessPoolExe
     worker. Functions and classes of `__main__`, lambdas and closures work, and scripts need no
     `if __name__ == "__main__"`. Large arrays and byte strings go through shared memory and are copied once.
 
-    A function is pickled when it is submitted for the first time, and what it captures (closures, and globals of
-    functions that are sent by value) is read then.
+    A function is pickled when it is submitted for the first time, and again when what it captures (closures, and
+    globals of functions sent by value) has been bound to something else. So a task sees what these were bound to when
+    it was submitted, or what functions submitted later have brought. A change inside an object is seen when a function
+    that is new uses it; what the initializer binds is the worker's own.
 
     Safe across threads. In a forked child it starts afresh with no tasks; futures of the parent fail there with
     `ForkError`.

@@ -112,13 +112,8 @@ def _forward_logging(logging: Any, described: dict[str, Any], name: str) -> None
                 try:
                     body = serialization.dumps(contents, None)
                 except Exception:
-                    body = serialization.dumps(
-                        {
-                            name: value if isinstance(value, (str, int, float, type(None))) else repr(value)
-                            for name, value in contents.items()
-                        },
-                        None,
-                    )
+                    contents = {key: _sendable(value) for key, value in contents.items()}
+                    body = serialization.dumps(contents, None)
                 if not tell(LOG, body) and logging.lastResort is not None:
                     logging.lastResort.handle(record)
             except Exception:
@@ -134,6 +129,15 @@ def _forward_logging(logging: Any, described: dict[str, Any], name: str) -> None
     for name, level in described["levels"].items():
         logging.getLogger(name).setLevel(level)
     logging.disable(described["disabled"])
+
+
+def _sendable(value: Any) -> Any:
+    """Return a value of a log record, or what it looks like if it can't be sent."""
+    try:
+        serialization.dumps(value, None)
+    except Exception:
+        return repr(value)
+    return value
 
 
 def _stream(name: str, plain: bool) -> io.TextIOWrapper:

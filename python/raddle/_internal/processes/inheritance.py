@@ -7,12 +7,17 @@ worker itself. What was made for forked processes can't be pickled at all: a for
 
 from __future__ import annotations
 
+import functools
 import itertools
 import sys
 import weakref
 from io import BytesIO
+from types import FunctionType
 
+from raddle import _raddle
 from raddle._internal import serialization
+from raddle._internal.serialization.captured import bound_names
+from raddle._internal.serialization.namespaces import Space, initialize
 from raddle._internal.serialization.pickling import PROTOCOL, REDUCERS, Pickler
 
 TYPE_CHECKING = False
@@ -29,15 +34,32 @@ class Start:
         self.number = next(_numbers)
         _starts[self.number] = self
 
+    def check(self) -> None:
+        """Raise what `dump` would, now, and let the workers' namespaces expect what the initializer binds."""
+        function = _function_of(self.initializer)
+        if function is not None:
+            Space(function.__globals__, upward=False).expect_bound(bound_names(function.__code__))
+        self.dump()
+
     def run(self) -> None:
         """Initialise the worker that this is."""
-        self.initializer(*self.initargs)
+        function = _function_of(self.initializer)
+        call = functools.partial(self.initializer, *self.initargs)
+        initialize(call, None if function is None else function.__globals__)
 
     def dump(self) -> tuple[bytes, tuple[int, ...]]:
         """Pickle it for a worker that is started now; return the descriptors that are to go along, too."""
+        # The handles among the arguments live as long as the pool, which has this object.
+        return _raddle.dump_with_shared(self._dump)
+
+    def _dump(self) -> tuple[bytes, tuple[int, ...]]:
         both = (self.initializer, self.initargs)
         if "multiprocessing.context" not in sys.modules:
-            return serialization.dumps(both, None), ()
+            try:
+                return serialization.dumps(both, None), ()
+            except Exception:
+                self._explain()
+                raise
         from multiprocessing import context
 
         started = _Started()
@@ -50,15 +72,30 @@ class Start:
         except ForForkedProcesses:
             raise
         except Exception:
-            serialization.dumps(both, None)  # says better what is wrong, if it finds that, too
+            self._explain()
             raise
         finally:
             context.set_spawning_popen(before)
 
+    def _explain(self) -> None:
+        """Raise an error that says what is wrong in the words of who made the pool, if that is found."""
+        serialization.dump_function(self.initializer)
+        serialization.dumps(self.initargs, None, "initargs")
+
+
+def _function_of(initializer: Any) -> FunctionType | None:
+    while isinstance(initializer, functools.partial):
+        initializer = initializer.func
+    function = getattr(initializer, "__func__", initializer)
+    return function if isinstance(function, FunctionType) else None
+
 
 def inherited(number: int) -> Start:
     """Return, in a worker forked from the program, what the program has under this number."""
-    return _starts[number]
+    start = _starts[number]
+    # As an argument that is pickled arrives: as the object itself.
+    initargs = tuple(each.get() if isinstance(each, _raddle.Shared) else each for each in start.initargs)
+    return Start(start.initializer, initargs)
 
 
 def received(pickled: bytes) -> Start:

@@ -94,6 +94,8 @@ class Order:
             from raddle._internal.processes import inheritance
 
             self._start = inheritance.Start(initializer, initargs)
+            if way != "fork":
+                self._start.check()
         self._forks = way == "fork"
         self._variables = variables
         self._privileges = privileges()

@@ -11,6 +11,7 @@
 | `wrappers` | what functools wraps around functions |
 | `exceptions`, `standins`, `remote` | exceptions, whatever they hold and wherever their classes are |
 | `contexts` | context variables |
+| `lent` | primitives of `raddle.multiprocessing` |
 | `refusals`, `path` | what can't be sent, and where it is |
 
 Each name is imported when it is first asked for, and what a worker needs for receiving calls imports next to nothing:

@@ -34,6 +34,14 @@ def global_names(code: CodeType) -> tuple[str, ...]:
     return known
 
 
+def bound_names(code: CodeType) -> set[str]:
+    """Return the global variables that a function binds, with what is inside it."""
+    import dis
+
+    found = {found.argval for found in dis.get_instructions(code) if found.opname == "STORE_GLOBAL"}
+    return found.union(*(bound_names(inner) for inner in code.co_consts if isinstance(inner, CodeType)))
+
+
 def submodules(code: CodeType, values: list[Any]) -> list[ModuleType]:
     """List the submodules that a function may mean when it takes them from a package, as `os.path` from `os`.
 

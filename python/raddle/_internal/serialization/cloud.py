@@ -22,6 +22,7 @@ from typing import Any, cast
 from cloudpickle import cloudpickle as _cloudpickle
 
 from raddle._internal.serialization.namespaces import anew
+from raddle._internal.serialization.references import goes_by_name
 
 _OTHERWISE = frozenset(
     {
@@ -123,6 +124,11 @@ def make_class(metaclass: Any, name: str, bases: tuple[type, ...], namespace: di
     def fill(content: dict[str, Any]) -> None:
         content.update(namespace)
 
+    if _registers(bases):
+        # What the bases note of their subclasses comes along with them.
+        made = _make_aside(metaclass, name, bases, namespace)
+        if made is not None:
+            return made
     try:
         return types.new_class(name, bases, {"metaclass": metaclass}, fill)
     except Exception:
@@ -131,6 +137,15 @@ def make_class(metaclass: Any, name: str, bases: tuple[type, ...], namespace: di
         if made is None:
             raise
         return made
+
+
+def _registers(bases: tuple[type, ...]) -> bool:
+    """Tell whether a base is told of its subclasses, and was sent by value itself."""
+    return any(
+        "__init_subclass__" in base.__dict__ and not goes_by_name(base)
+        for direct in bases
+        for base in direct.__mro__
+    )
 
 
 def _make_aside(metaclass: Any, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> type | None:

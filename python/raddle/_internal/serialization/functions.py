@@ -24,11 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Protocol
 
+    from raddle._internal.serialization.namespaces import Watched
+
     class Sender(Protocol):
         """What a pickler remembers while it writes one object."""
 
         upward: bool
         cells: dict[int, CellType] | None
+        watched: Watched | None
 
         def space_of(self, variables: dict[str, Any]) -> Space:
             """Return what stands for a namespace in the pickle."""
@@ -54,7 +57,12 @@ def reduce_function(sender: Sender, function: FunctionType) -> tuple[Any, ...]:
             sender.cells = {}
         sender.cells.update((id(cell), cell) for cell in cells)
     code = function.__code__
-    used = space.capture(captured.global_names(code))
+    names = captured.global_names(code)
+    used = space.capture(names, function)
+    if sender.watched is not None:
+        sender.watched += space.watch(names)
+        for cell, content in zip(cells or (), contents, strict=True):
+            sender.watched.append((cell, "cell_contents", *(content or (cell,))))
     values = [value for _, value in used.values()] + [value for content in contents for value in content]
     state = (
         function.__dict__,

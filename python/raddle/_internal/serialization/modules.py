@@ -186,10 +186,17 @@ def _forget_if_path_changed() -> None:
     global _path_seen, _roots
     if sys.path != _path_seen:
         _path_seen = list(sys.path)
-        _roots = frozenset(os.path.abspath(entry) for entry in _path_seen if isinstance(entry, str))
+        _roots = frozenset(filter(None, (_root(entry) for entry in _path_seen if isinstance(entry, str))))
         _verdicts.clear()
         _verdicts["__main__"] = False
         _by_value.clear()
+
+
+def _root(entry: str) -> str | None:
+    try:
+        return os.path.abspath(entry)
+    except OSError:
+        return None  # the working directory has been removed, and what it meant with it
 
 
 def _judge(name: str, module: ModuleType) -> bool:

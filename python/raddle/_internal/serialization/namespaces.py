@@ -14,11 +14,20 @@ for each namespace of its parent, which stands for it in a pickle under a *token
 A lock among them, or a `threading.local`, is not what the parent has but a new one: it belongs to the threads of one
 process. (Not so an `Event` or a `Queue`, which somebody would wait for in vain.)
 
-What a function uses is captured when it is first sent. Each captured variable carries a *stamp*, which is a new one
-whenever the parent has bound the variable to another object since it last sent it. A worker takes a value with a
-newer stamp and keeps what it has otherwise; so what its initializer has set stays, and what the user redefined in a
-notebook arrives with the next function that uses it. On the way back up nothing is overwritten: a variable that came
-from the parent is left out, and another one is set if the parent has none of that name.
+**Which value a task sees.** What a function uses is captured when it is first submitted, and again when a later
+submission finds one of its variables, or of those that the functions it calls use, bound to another object
+(`functions.rs` looks, at the triples that `Space.watch` makes). So a task sees what a variable was bound to when it was
+submitted; or, if functions that use the same variable were submitted after it and before it ran, what they brought.
+
+What was changed *inside* an object is noticed when a function captures it: small containers by a digest; of anything
+else that can change, a function that is new to it takes the content along. From then on all functions have that.
+
+Each captured variable carries a *stamp*, which is a new one whenever it is found changed. A worker takes a value with
+a newer stamp and keeps what it has otherwise, so what its tasks have stored in a variable stays until the parent
+changes that itself. What the worker's initializer has bound, and what its tasks have bound that the parent had no name
+for, is the worker's own and stays for good; where the initializer binds a variable, the parent's value need not be
+picklable. On the way back up nothing is overwritten: a variable that came from the parent is left out, and another one
+is set if the parent has none of that name.
 """
 
 from __future__ import annotations
@@ -31,7 +40,7 @@ import os
 import sys
 import weakref
 from _pickle import dumps
-from types import ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 
 from raddle._internal.serialization.modules import is_registered, module_of_globals
 from raddle._internal.serialization.recent import Recent
@@ -39,6 +48,7 @@ from raddle._internal.serialization.tokens import new_token
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     Variables = dict[str, Any]
@@ -48,10 +58,21 @@ if TYPE_CHECKING:
     Captured = dict[str, tuple[int, Any]]
     """Variables by name, with their stamps."""
 
+    Watched = list[tuple[Any, str, Any]]
+    """What tells that a function's variables have changed: a dictionary or an object; the name of an item or attribute
+    of it; what that is bound to, or the dictionary or object itself where it is not."""
+
 stamps = itertools.count(1)
 """Stamps of what is sent by value, ascending within a process."""
 
-_CONTAINERS = frozenset({list, dict, set, bytearray})
+_CONTAINERS = frozenset({list, dict, set, tuple, frozenset, bytearray})
+_CONSTANT = frozenset(
+    {
+        *(int, float, complex, bool, str, bytes, range, slice, type(None), type(...), type(NotImplemented)),
+        *(type, ModuleType, FunctionType, BuiltinFunctionType, type(_thread.allocate_lock()), _thread.RLock),
+    }
+)
+"""Classes whose instances have nothing in them that a change would be noticed in; a function brings its own along."""
 _LARGEST_DIGESTED = 10_000
 _BASE = ("__name__", "__package__", "__file__", "__path__")
 
@@ -119,19 +140,34 @@ class _Bound:
 class _Sent:
     """A namespace of this process that others have heard of."""
 
-    __slots__ = ("bound", "token", "variables")
+    __slots__ = ("bound", "initialized", "takers", "token", "variables")
 
     def __init__(self, variables: Variables, token: Token) -> None:
         self.variables, self.token = variables, token
         self.bound: dict[str, _Bound] = {}
+        self.takers: dict[str, weakref.WeakSet[Any]] = {}
+        """Which functions have captured an object whose content can't be compared."""
+        self.initialized: set[str] = set()
+        """What the initializer of some pool binds in the workers."""
 
-    def stamp(self, name: str, value: Any) -> int:
-        """Return the stamp of a variable: the one that it had, unless it has changed."""
+    def stamp(self, name: str, value: Any, taker: Any) -> int:
+        """Return the stamp of a variable: the one that it had, unless it has changed, or may have for all one knows."""
         content = _digest(value)
         bound = self.bound.get(name)
-        if bound is None or not bound.still(value, content):
+        fresh = bound is None or not bound.still(value, content)
+        if content is None and taker is not None and _may_change(value):
+            takers = self.takers.setdefault(name, weakref.WeakSet())
+            if taker not in takers:
+                takers.add(taker)
+                fresh = True
+        if bound is None or fresh:
             bound = self.bound[name] = _Bound(value, content)
         return bound.stamp
+
+
+def _may_change(value: Any) -> bool:
+    kind = type(value)
+    return kind not in _CONSTANT and not issubclass(kind, type)
 
 
 def _digest(value: Any) -> int | None:
@@ -146,11 +182,13 @@ def _digest(value: Any) -> int | None:
 class _Received:
     """A namespace of another process, and what stands for it here."""
 
-    __slots__ = ("applied", "token", "variables")
+    __slots__ = ("applied", "own", "token", "variables")
 
     def __init__(self, variables: Variables, token: Token) -> None:
         self.variables, self.token = variables, token
-        self.applied: dict[str, int] = {}
+        # What is there already was not bound by any task: it belongs to the interpreter, or a fork has left it.
+        self.applied = dict.fromkeys(variables, 0)
+        self.own = _own_names.get(id(variables), (variables, set[str]()))[1]
 
 
 # Those of modules are kept for good, or a worker would forget what its initializer has set.
@@ -158,6 +196,8 @@ _sent: dict[int, _Sent] = {}
 _sent_nameless: Recent[int, _Sent] = Recent(256)
 _received: dict[Token, _Received] = {}
 _received_nameless: Recent[Token, _Received] = Recent(256)
+_own_names: dict[int, tuple[Variables, set[str]]] = {}
+"""What the initializer of this worker has bound, by the identity of the namespace."""
 os.register_at_fork(after_in_child=_start_afresh)
 
 
@@ -190,8 +230,13 @@ class Space:
             return _sent_nameless.keep(key, _Sent(self.variables, (_origin, new_token())))
         return _sent.setdefault(key, _Sent(self.variables, (_origin, name)))
 
-    def capture(self, names: Any) -> Captured:
-        """Return those of the variables that the receiver needs to be told, with their stamps."""
+    def capture(self, names: Any, taker: Any = None) -> Captured:
+        """Return those of the variables that the receiver needs to be told, with their stamps.
+
+        Args:
+            names: what is used.
+            taker: the function that uses it.
+        """
         if self.reduced[0] is variables_of:
             return {}
         variables = self.variables
@@ -200,8 +245,41 @@ class Space:
             new = (name for name in names if name in variables and name not in known.applied)
             return {name: (0, anew(variables[name])) for name in new}
         sent = self._sent()
-        used = ((name, variables[name]) for name in names if name in variables)
-        return {name: (sent.stamp(name, value), anew(value)) for name, value in used}
+        used = [(name, variables[name]) for name in names if name in variables]
+        if not sent.initialized.isdisjoint(names):
+            used = [(name, value) for name, value in used if name not in sent.initialized or _can_go(value)]
+        return {name: (sent.stamp(name, value, taker), anew(value)) for name, value in used}
+
+    def watch(self, names: Any) -> Watched:
+        """Return what tells that `capture` would return something else for these names."""
+        if self.reduced[0] is variables_of or self.upward:
+            return []
+        variables, bound = self.variables, self._sent().bound
+        watched: Watched = []
+        for name in names:
+            if name in variables:
+                value = variables[name]
+                watched.append((variables, name, value))
+                if name in bound and _may_change(value):
+                    watched.append((bound, name, bound[name]))  # another one with each stamp
+            elif name not in builtins.__dict__:
+                watched.append((variables, name, variables))
+        return watched
+
+    def expect_bound(self, names: Any) -> None:
+        """Take note that an initializer binds variables of these names in the workers."""
+        if self.reduced[0] is not variables_of:
+            self._sent().initialized.update(names)
+
+
+def _can_go(value: Any) -> bool:
+    from raddle._internal.serialization.plain import dumps_anyhow
+
+    try:
+        dumps_anyhow(anew(value))
+    except Exception:
+        return False
+    return True
 
 
 def _name_of(variables: Variables) -> str | None:
@@ -265,6 +343,29 @@ def bind(variables: Variables, captured: Captured) -> None:
     for name, (stamp, value) in captured.items():
         if known is None:  # it is this process' own
             variables.setdefault(name, value)
+        elif name in known.own or (name in variables and name not in known.applied):
+            continue  # bound here
         elif stamp > known.applied.get(name, 0):
             known.applied[name] = stamp
             variables[name] = value
+
+
+def initialize(initializer: Callable[[], object], variables: Variables | None) -> None:
+    """Call a worker's initializer, and keep for good what it binds.
+
+    Args:
+        initializer: what to call.
+        variables: the global variables that it has, apart from those that have come from the parent.
+    """
+    spaces = [known.variables for known in (*_received.values(), *_received_nameless.values())]
+    spaces += [sys.modules["__main__"].__dict__] if "__main__" in sys.modules else []
+    spaces += [] if variables is None else [variables]
+    before = {id(space): (space, dict(space)) for space in spaces}
+    initializer()
+    for key, (space, old) in before.items():
+        bound = {name for name, value in space.items() if name not in old or old[name] is not value}
+        own = _own_names.setdefault(key, (space, set()))[1]
+        own |= bound
+        known = _received_as(space)
+        if known is not None:
+            known.own = own

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from raddle._internal.serialization.namespaces import Captured
+    from raddle._internal.serialization.namespaces import Captured, Watched
 
 PROTOCOL = 5
 
@@ -55,6 +55,8 @@ class Reducers:
     # Made when they are first needed: most pickles need neither.
     spaces: dict[int, Space] | None = None
     cells: dict[int, CellType] | None = None
+    watched: Watched | None = None
+    """Takes what tells that the variables of functions that go by value have changed."""
     inlined: list[type] | None = None
     """Takes the classes that are written out."""
     definitions: list[identity.Definition] | None = None

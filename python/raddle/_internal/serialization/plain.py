@@ -33,6 +33,7 @@ from types import MethodType
 from raddle._internal.serialization import modules
 from raddle._internal.serialization.identity import goes_by_value
 from raddle._internal.serialization.large import dump_with_prelude, find, taking
+from raddle._internal.serialization.lent import lending
 from raddle._internal.serialization.pickling import PROTOCOL, is_found, pickler
 
 TYPE_CHECKING = False
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from raddle._internal.serialization.identity import Definition
+    from raddle._internal.serialization.namespaces import Watched
 
     Buffers = list[PickleBuffer]
     Sent = tuple[str, str, str | None]
@@ -50,17 +52,18 @@ if TYPE_CHECKING:
 _outlook: modules.Outlook | None = None
 
 
-def dumps(obj: object, buffers: Buffers | None = None) -> bytes:
+def dumps(obj: object, buffers: Buffers | None = None, name: str = "obj") -> bytes:
     """Pickle any object for a worker.
 
     Args:
         obj: what to send.
         buffers: takes the large buffers out of band; without it, they go into the pickle.
+        name: what the user knows it by.
 
     Raises:
         NotSerializable: part of it can't be pickled.
     """
-    return _dump(obj, (obj,), buffers, ("obj", "an object", None))
+    return _dump(obj, (obj,), buffers, (name, "an object" if name == "obj" else name, None))
 
 
 def loads(data: Any, buffers: Iterable[Any] | None = None) -> Any:
@@ -119,12 +122,13 @@ def dump_result(
 load_result = loads
 
 
-def dump_function(function: Any, buffers: Buffers | None = None) -> bytes:
+def dump_function(function: Any, buffers: Buffers | None = None, watched: Watched | None = None) -> bytes:
     """Pickle a callable: by name where a worker can import it, else by value.
 
     Args:
         function: any callable.
         buffers: takes the large buffers of what it holds out of band; without it, they go into the pickle.
+        watched: takes what tells, if it goes by value, that it would be pickled otherwise by now.
 
     Raises:
         NotSerializable: something that it needs can't be pickled.
@@ -132,7 +136,8 @@ def dump_function(function: Any, buffers: Buffers | None = None) -> bytes:
     name = getattr(function, "__name__", None) or type(function).__name__
     # Pickle sends a method by its name, even if that is not what its owner has it under.
     private = type(function) is MethodType and not is_found(function)
-    return _dump(function, (), buffers, (name, f"the function {name!r}", None), tried=private, inlining=True)
+    sent = name, f"the function {name!r}", None
+    return _dump(function, (), buffers, sent, tried=private, inlining=True, watched=watched)
 
 
 load_function: Callable[..., Any] = loads
@@ -203,12 +208,19 @@ def _dump_by_value(
     upward: bool,
     inlining: bool = False,
     definitions: list[Definition] | None = None,
+    watched: Watched | None = None,
 ) -> bytes:
     stream = BytesIO()
     writer = pickler(stream, buffers, upward=upward, inlining=inlining)
+    if watched is not None:
+        writer.watched = watched
     if definitions is not None:
         writer.definitions = definitions
-    if large:
-        return dump_with_prelude(writer, stream, large, obj)
-    writer.dump(obj)
-    return stream.getvalue()
+
+    def dump() -> bytes:
+        if large:
+            return dump_with_prelude(writer, stream, large, obj)
+        writer.dump(obj)
+        return stream.getvalue()
+
+    return dump() if upward else lending(dump)

@@ -17,6 +17,9 @@ from raddle._internal.serialization import path
 
 _OURS = ("raddle._internal.serialization", "cloudpickle", "copyreg", "pickle")
 _WORDS = re.compile(r"(?i:can(?:no|')t (?:be )?pickle|not picklable|unpicklable|pickling is not supported)")
+_INHERITED = re.compile(r"through inheritance|created in a fork context")  # multiprocessing's words
+_QUEUES = ("Queue", "SimpleQueue", "JoinableQueue")
+_INITARGS = "pass it through initargs, to an initializer that stores it in a global"
 
 _HINTS = {
     "_thread.lock": "create it in the worker (initializer=), or pass a raddle.multiprocessing.Lock",
@@ -34,6 +37,14 @@ _HINTS = {
     "builtins.frame": "pass what is needed of it",
     "builtins.traceback": "pass its text (traceback.format_exception)",
 }
+for _name in (
+    "connection.Connection",
+    "synchronize.Lock",
+    "synchronize.RLock",
+    "synchronize.Semaphore",
+    "queues.Queue",
+):
+    _HINTS["multiprocessing." + _name] = _INITARGS
 _ANY = "leave it out (__getstate__), or create it in the worker (initializer=)"
 
 
@@ -43,6 +54,8 @@ def is_refusal(error: BaseException) -> bool:
         return False
     if type(error) is RecursionError or type(error) is OverflowError:
         return False
+    if type(error) is RuntimeError and _INHERITED.search(str(error)):
+        return True
     if type(error) not in (TypeError, AttributeError, pickle.PicklingError, NotImplementedError, ValueError):
         return False
     return _raised_in(error.__traceback__) or (type(error) is TypeError and bool(_WORDS.search(str(error))))
