@@ -139,7 +139,7 @@ def test_coroutine_functions_run_on_a_loop_in_the_worker(
     assert run(["-c", HEAD + source], cwd=tmp_path) == [repr(result)]
 
 
-def test_globals_are_read_when_a_function_is_first_submitted(tmp_path: Path) -> None:
+def test_globals_are_as_they_were_bound_when_a_function_was_submitted(tmp_path: Path) -> None:
     source = """
         factor = 2
 
@@ -158,7 +158,7 @@ def test_globals_are_read_when_a_function_is_first_submitted(tmp_path: Path) -> 
             print(pool.submit(scale, 5).result())
             print(pool.submit(count).result(), counted)
     """
-    assert run([script(tmp_path, source)], cwd=tmp_path) == ["10", "10", "11 10"]
+    assert run([script(tmp_path, source)], cwd=tmp_path) == ["10", "15", "11 10"]
 
 
 @pytest.mark.parametrize("how", ["script", "command"])

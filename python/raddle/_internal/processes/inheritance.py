@@ -34,12 +34,11 @@ class Start:
         self.number = next(_numbers)
         _starts[self.number] = self
 
-    def check(self) -> None:
-        """Raise what `dump` would, now, and let the workers' namespaces expect what the initializer binds."""
+    def announce(self) -> None:
+        """Let the workers' namespaces expect what the initializer binds."""
         function = _function_of(self.initializer)
         if function is not None:
             Space(function.__globals__, upward=False).expect_bound(bound_names(function.__code__))
-        self.dump()
 
     def run(self) -> None:
         """Initialise the worker that this is."""

@@ -95,7 +95,7 @@ class Order:
 
             self._start = inheritance.Start(initializer, initargs)
             if way != "fork":
-                self._start.check()
+                self._start.announce()
         self._forks = way == "fork"
         self._variables = variables
         self._privileges = privileges()
