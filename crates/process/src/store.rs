@@ -38,14 +38,14 @@ pub struct Stored {
 }
 
 impl Store {
-    /// An empty store of at most `limit` bytes.
+    /// An empty store for `limit` bytes on their way. What workers keep of them may come on top: half as much again.
     ///
     /// # Errors
     ///
     /// When the system refuses the memory.
     pub fn new(limit: usize) -> io::Result<Arc<Self>> {
-        let arena = Arena::new(limit)?;
-        let limit = arena.limit();
+        let arena = Arena::with_ceiling(limit)?;
+        let limit = arena.ceiling();
         Ok(Arc::new(Self { arena, room: WaitWord::new(0), limit, epoch: fork::epoch() }))
     }
 
@@ -69,7 +69,7 @@ impl Store {
             return Err(Refused::TooLong(self.limit));
         };
         let seen = self.room.load();
-        let block = self.arena.allocate(len).ok_or(Refused::Full(seen))?;
+        let block = self.arena.allocate_below_ceiling(len).ok_or(Refused::Full(seen))?;
         let stored = Arc::new(Stored { store: Arc::clone(self), block });
         let mut writer = self.arena.writer(block);
         writer.put(&table);
@@ -101,7 +101,7 @@ impl Stored {
 
     /// Whether so much of the arena is in use that nobody should keep a part of it for long.
     pub(crate) fn is_crowded(&self) -> bool {
-        self.store.used() > self.store.limit / 2
+        Arena::is_crowded(self.store.arena.limit(), self.store.used())
     }
 }
 

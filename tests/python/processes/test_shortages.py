@@ -115,6 +115,24 @@ def test_large_results_may_be_kept_although_the_arena_is_small() -> None:
     assert [memoryview(sheet.data)[0] for sheet in kept] == list(range(10))
 
 
+KEPT: list[Sheet] = []
+
+
+def keep(sheet: Sheet) -> int:
+    KEPT.append(sheet)
+    return len(sheet)
+
+
+@pytest.mark.parametrize("size", [300_000, 900_000, 1_100_000])
+def test_whatever_is_kept_leaves_room_for_what_the_arena_can_hold(size: int) -> None:
+    with ProcessPoolExecutor(1, arena_limit=2 << 20) as pool:
+        kept = [pool.submit(make_sheet, size, value).result(60) for value in range(6)]
+        assert len(pool.submit(make_sheet, 2_000_000, 7).result(60)) == 2_000_000
+        assert [memoryview(sheet.data)[0] for sheet in kept] == list(range(6))
+        assert [pool.submit(keep, make_sheet(size, 1)).result(60) for _ in range(6)] == [size] * 6
+        assert pool.submit(len, make_sheet(2_000_000, 1)).result(60) == 2_000_000
+
+
 def test_what_is_larger_than_the_arena_names_its_limit() -> None:
     with ProcessPoolExecutor(1, arena_limit=2 << 20) as pool:
         for future in (pool.submit(len, make_sheet(3 << 20, 1)), pool.submit(make_sheet, 3 << 20, 1)):

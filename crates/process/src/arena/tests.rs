@@ -374,6 +374,23 @@ fn a_full_arena_says_so() {
 }
 
 #[test]
+fn whatever_is_kept_below_half_of_the_ceiling_leaves_room_up_to_the_ceiling() {
+    let arena = Arena::with_ceiling(8 * MIB).expect("address space is plentiful");
+    assert_eq!((arena.ceiling(), arena.limit()), (8 * MIB, 16 * MIB));
+    assert_eq!(arena.allocate_below_ceiling(8 * MIB + 1), None);
+    let kept = arena.allocate_below_ceiling(4 * MIB).expect("it is empty");
+    assert!(!Arena::is_crowded(arena.limit(), arena.used()));
+    let whole = arena.allocate_below_ceiling(8 * MIB).expect("half may be kept");
+    assert_eq!(arena.allocate_below_ceiling(1), None, "this has to wait for what is on its way");
+    arena.free(whole);
+    let half = arena.allocate_below_ceiling(4 * MIB).expect("there is room again");
+    assert_eq!(arena.allocate_below_ceiling(1), None);
+    arena.free(kept);
+    assert!(arena.allocate_below_ceiling(4 * MIB).is_some());
+    arena.free(half);
+}
+
+#[test]
 #[should_panic(expected = "is not allocated")]
 fn a_block_is_freed_once() {
     let arena = Arena::new(MIB).expect("address space is plentiful");

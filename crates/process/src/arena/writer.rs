@@ -80,6 +80,58 @@ impl Arena {
         })
     }
 
+    /// An arena whose blocks are to take `ceiling` bytes, rounded up likewise: see [`allocate_below_ceiling`].
+    ///
+    /// # Errors
+    ///
+    /// See [`new`](Arena::new).
+    ///
+    /// [`allocate_below_ceiling`]: Arena::allocate_below_ceiling
+    pub(crate) fn with_ceiling(ceiling: usize) -> io::Result<Self> {
+        Self::over(Self::memory_with_ceiling("raddle-arena", ceiling)?)
+    }
+
+    /// Memory for an arena like that, for another process to attach.
+    ///
+    /// # Errors
+    ///
+    /// See [`new`](Arena::new).
+    pub(crate) fn memory_with_ceiling(name: &str, ceiling: usize) -> io::Result<Memory> {
+        let rounded = ceiling.max(1).checked_next_multiple_of(HUGE_PAGE);
+        let twice = rounded.and_then(|len| len.checked_mul(2)).ok_or(io::ErrorKind::FileTooLarge)?;
+        Self::memory(name, twice)
+    }
+
+    /// The ceiling of an arena that was made with one: half of its memory.
+    #[must_use]
+    pub fn ceiling(&self) -> usize {
+        self.limit() / 2
+    }
+
+    /// Whether blocks of so many bytes take so much that nobody should keep another one for long: what is kept must leave room for
+    /// whatever comes. Half of the ceiling.
+    #[must_use]
+    pub const fn is_crowded(memory: usize, used: usize) -> bool {
+        used > memory / 4
+    }
+
+    /// A block of `len` bytes, if it is not longer than the ceiling and stays below it together with the others; or if what these
+    /// take is no more than may be kept for ever. So whoever waits for room below the ceiling gets it when all that is on its way has
+    /// arrived, whatever is kept; and as there is twice the memory, it can be had in one piece.
+    #[must_use]
+    pub fn allocate_below_ceiling(&self, len: usize) -> Option<Block> {
+        if self.is_inherited() || len > self.ceiling() {
+            return None;
+        }
+        let mut space = self.space.lock();
+        let used = space.used();
+        if used + len > self.ceiling() && Self::is_crowded(self.limit(), used) {
+            return None;
+        }
+        let offset = space.allocate(len)?.span.start;
+        Some(Block { offset: as_u64(offset), len: as_u64(len) })
+    }
+
     /// The memory, with the right to write to it: for [`attach`](Arena::attach) in another process, instead of here.
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {

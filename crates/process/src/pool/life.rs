@@ -175,7 +175,7 @@ impl<C: Client> Pool<C> {
     fn start_worker(self: &Arc<Self>) -> io::Result<()> {
         self.ensure_collector()?;
         let side = ParentSide::new()?;
-        let results = Arena::memory("raddle-results", self.settings.results_limit)?;
+        let results = Arena::memory_with_ceiling("raddle-results", self.settings.results_limit)?;
         let gallery = Gallery::attach(results.fd().try_clone_to_owned()?)?;
         let fds = vec![
             side.fd().try_clone_to_owned()?,

@@ -1,7 +1,7 @@
 //! One worker process, as its pool sees it.
 
 use super::order::{Order, Reply, Sentence};
-use crate::arena::Gallery;
+use crate::arena::{Arena, Gallery};
 use crate::channel::{Header, LEASES, Loan, Message, NoRoom, ParentSide, WINDOW};
 use crate::corrupt::Corrupt;
 use crate::message::{self, Fields, Place, Reader};
@@ -76,8 +76,8 @@ struct Held {
 impl Held {
     /// Whether so much is held that the worker might not find room for the next results.
     fn is_crowded(&self, arena: usize) -> bool {
-        self.blocks.load(Ordering::Relaxed) > LEASES / 2
-            || self.bytes.load(Ordering::Relaxed) > arena as u64 / 2
+        let bytes = usize::try_from(self.bytes.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
+        self.blocks.load(Ordering::Relaxed) > LEASES / 2 || Arena::is_crowded(arena, bytes)
     }
 }
 

@@ -438,7 +438,7 @@ impl Worker {
             let fields = times(Fields::default().place(place));
             return self.say(py, kind, flags | message::PARCEL, task, &[fields.as_bytes(), inline]);
         }
-        let limit = self.results.limit();
+        let limit = self.results.ceiling();
         let too_long = PyValueError::new_err(format!(
             "the result is longer than the executor's arena ({limit} bytes): make it with a larger arena_limit"
         ));
@@ -450,12 +450,12 @@ impl Worker {
     /// ever hold them.
     fn store(&mut self, py: Python<'_>, parts: &[&[u8]]) -> PyResult<Option<Place>> {
         let laid_out = parcel::layout(parts.iter().map(|part| part.len()));
-        let Some((table, len)) = laid_out.filter(|(_, len)| *len <= self.results.limit()) else {
+        let Some((table, len)) = laid_out.filter(|(_, len)| *len <= self.results.ceiling()) else {
             return Ok(None);
         };
         let place = loop {
             self.collect_leases();
-            if let Some(block) = self.results.allocate(len) {
+            if let Some(block) = self.results.allocate_below_ceiling(len) {
                 if let Some(lease) = self.side.lend() {
                     break Place { block, lease };
                 }

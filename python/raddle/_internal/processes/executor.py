@@ -111,7 +111,8 @@ class ProcessPoolExecutor(_raddle.ProcessPool, concurrent.futures.ProcessPoolExe
             memory_limit: bytes of private memory at which a worker is killed.
             kill_grace: seconds between SIGTERM and SIGKILL for a worker whose task is ended.
             arena_limit: bytes of arguments, and of each worker's results, that may be under way in shared memory;
-                `submit` waits when there are more. None: half of the memory that this process may use.
+                `submit` waits when there are more. Arrays that are kept where they have arrived count, and take up to
+                half as much again. None: half of the memory that this process may use.
             forward_logging: have this process's loggers handle what workers log, as far as their levels at the start of
                 the worker let it through; else the workers' own loggers do.
 
