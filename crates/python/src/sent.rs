@@ -4,7 +4,7 @@
 
 use crate::ffi::CallResult;
 use crate::future::Future;
-use pyo3::exceptions::{PyBaseException, PyException, PyMemoryError};
+use pyo3::exceptions::{PyBaseException, PyException, PyMemoryError, PySystemExit};
 use pyo3::prelude::*;
 use raddle_sync::{Moment, Wake};
 use std::sync::Arc;
@@ -24,11 +24,11 @@ pub(crate) trait Sent: Send + Sync {
     fn open(&self, py: Python<'_>, future: Option<&Bound<'_, Future>>) -> PyResult<CallResult>;
 }
 
-/// An error that came up while an outcome was opened, if the pickle is to blame. An interrupt, or a lack of memory, is the
-/// caller's alone and is raised: the outcome is still there.
+/// An error that came up while an outcome was opened, if the pickle is to blame: with `SystemExit` it is, as the stdlib has it. An
+/// interrupt, or a lack of memory, is the caller's alone and is raised: the outcome is still there.
 pub(crate) fn of_the_pickle(py: Python<'_>, error: PyErr) -> PyResult<PyErr> {
     let pickles = error.is_instance_of::<PyException>(py) && !error.is_instance_of::<PyMemoryError>(py);
-    if pickles { Ok(error) } else { Err(error) }
+    if pickles || error.is_instance_of::<PySystemExit>(py) { Ok(error) } else { Err(error) }
 }
 
 /// A future's outcome.

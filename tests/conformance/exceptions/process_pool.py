@@ -58,6 +58,13 @@ EXCEPTIONS: tuple[KnownException, ...] = (
     *_each(
         f"{_SHUTDOWN}.test_processes_terminate",
         "counts the workers after submitting a semaphore, which can't be pickled; Raddle starts none for that",
+        ("Fork",),
+    ),
+    *_each(
+        f"{_SHUTDOWN}.test_processes_terminate",
+        "counts the workers after submitting a semaphore, which can't be pickled; Raddle starts none for that",
+        _FRESH,
+        since="3.11",
     ),
     # Where a part of the standard library's executor is replaced, which Raddle's does not have.
     *_each(
