@@ -60,12 +60,6 @@ EXCEPTIONS: tuple[KnownException, ...] = (
         "counts the workers after submitting a semaphore, which can't be pickled; Raddle starts none for that",
         ("Fork",),
     ),
-    *_each(
-        f"{_SHUTDOWN}.test_processes_terminate",
-        "counts the workers after submitting a semaphore, which can't be pickled; Raddle starts none for that",
-        _FRESH,
-        since="3.11",
-    ),
     # Where a part of the standard library's executor is replaced, which Raddle's does not have.
     *_each(
         f"{_EXECUTOR}.test_force_shutdown_workers",

@@ -293,3 +293,20 @@ def test_a_handle_tells_of_the_executor_and_resizes_it(tmp_path: Path) -> None:
             folder = tmp_path / type(executor).__name__
             folder.mkdir()
             assert pool.submit(look_after, executor, str(folder)).result(60) == [0, True]
+
+
+def leave_with_one_worker(pool: Any, how: str) -> int:
+    if how == "with":
+        with pool as handle:
+            future = handle.submit(abs, -3)
+    else:
+        future = pool.submit(abs, -3)
+        pool.shutdown()
+    assert future.done()
+    return int(future.result())
+
+
+@pytest.mark.parametrize("how", ["with", "shutdown"])
+def test_the_end_of_a_handle_gives_the_workers_place_away(how: str) -> None:
+    with ProcessPoolExecutor(1) as pool:
+        assert pool.submit(leave_with_one_worker, pool, how).result(60) == 3

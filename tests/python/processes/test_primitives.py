@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from raddle import multiprocessing
+from raddle import NotSerializable, multiprocessing
 from raddle.futures import ProcessPoolExecutor
 
 
@@ -44,3 +45,15 @@ def test_they_are_the_callers_own(start: Any) -> None:
             notifying = pool.submit(notify, condition)
             assert condition.wait(30)
         notifying.result()
+
+
+@pytest.mark.parametrize("wrap", [lambda end: end, lambda end: (end, 1), lambda end: {"end": [end]}])
+def test_a_pipe_is_refused_as_an_argument_and_stays_open(wrap: Callable[[Any], Any]) -> None:
+    reader, writer = multiprocessing.Pipe(duplex=False)
+    with ProcessPoolExecutor(1) as pool:
+        error = pool.submit(id, wrap(writer)).exception(60)
+        assert isinstance(error, NotSerializable)
+        assert "initargs" in str(error)
+        assert pool.submit(abs, -1).result(60) == 1
+    writer.send("still open")
+    assert reader.recv() == "still open"

@@ -34,6 +34,13 @@ class Connection(_stdlib.Connection):  # type: ignore[misc,type-arg,unused-ignor
         self._check_readable()  # type: ignore[attr-defined,unused-ignore]
         return _raddle.receive_object(self._handle)  # type: ignore[attr-defined,unused-ignore]
 
+    def __reduce__(self) -> Any:
+        # Else its descriptor's number would be sent, and the receiver would close what has that number there. While a
+        # process is started, and over connections, multiprocessing's own pickler knows what to do.
+        raise TypeError(
+            "cannot pickle a connection as an argument of a task: give it to the workers through initargs"
+        )
+
 
 def _rebuild(fd: Any, readable: bool, writable: bool) -> Connection:
     return Connection(fd.detach(), readable, writable)

@@ -205,7 +205,9 @@ class Handle(concurrent.futures.Executor):
             for future in futures:
                 future.cancel()
         if wait:
-            concurrent.futures.wait(futures)
+            from raddle._internal.waiting import wait as wait_for_all
+
+            wait_for_all(futures)
 
     async def __aenter__(self) -> Self:
         """Enter; nothing is waited for."""
@@ -496,8 +498,8 @@ def _submit(answer: _Answer, task: _Task, place: tuple[int, int], call: bytes) -
             future = executor._submit_with(options, fn, args, kwargs)  # type: ignore[attr-defined]  # Raddle's
         with _lock:
             task.future, withdrawn = future, task.withdrawn
-        if withdrawn:  # while it waited for room
-            future.cancel()
+        if withdrawn and not future.cancel() and isinstance(future, Future):  # while it waited for room
+            future.terminate()
     except BaseException as error:
         _tasks.pop(key, None)
         answer.fail(error)

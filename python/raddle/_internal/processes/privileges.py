@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-_LINES = (b"Uid:", b"Gid:", b"Groups:", b"Cap", b"NoNewPrivs:", b"Seccomp:")
+_LINES = (b"Uid:", b"Gid:", b"Groups:", b"Cap", b"NoNewPrivs:", b"Seccomp")
 _NAMESPACES = ("user", "mnt", "net", "ipc", "uts", "cgroup", "pid_for_children")
 
 
