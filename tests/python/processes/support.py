@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import os
+import resource
 import select
 import signal
 import socket
@@ -17,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from raddle._internal.processes import environment, messages
+from raddle.futures import ProcessPoolExecutor
 
+MakePool = Callable[..., ProcessPoolExecutor]
 EVALUATE = "tests.python.processes.serving:evaluate"
 REPORTS = {
     messages.READY: "ready",
@@ -61,6 +64,23 @@ def is_alive(pid: int) -> bool:
             return file.read().rpartition(")")[2].split()[0] not in "ZX"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+@contextlib.contextmanager
+def no_descriptors() -> Iterator[None]:
+    """This process can open nothing, until the block ends."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    hog = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 3, hard))
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                hog.append(os.open(os.devnull, os.O_RDONLY))
+        yield
+    finally:
+        for fd in hog:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def until(condition: Callable[[], bool], seconds: float = 10) -> None:

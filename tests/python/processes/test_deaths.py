@@ -6,7 +6,6 @@ import contextlib
 import multiprocessing
 import os
 import random
-import resource
 import signal
 import threading
 import time
@@ -19,7 +18,7 @@ import pytest
 
 from raddle import WorkerDied
 from raddle.futures import ProcessPoolExecutor
-from tests.python.processes.support import is_alive, until
+from tests.python.processes.support import is_alive, no_descriptors, until
 from tests.python.processes.tasks import (
     Deadly,
     DeadlyFunction,
@@ -218,14 +217,7 @@ def test_a_worker_is_replaced_after_its_tasks(tasks: int) -> None:
 def test_without_descriptors_the_pool_goes_on_with_the_workers_that_it_has() -> None:
     with ProcessPoolExecutor(1) as pool:
         pool.submit(abs, 1).result()
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        used = len(os.listdir("/proc/self/fd"))
-        hog = []
-        resource.setrlimit(resource.RLIMIT_NOFILE, (used + 3, hard))
-        try:
-            with contextlib.suppress(OSError):
-                while True:
-                    hog.append(os.open(os.devnull, os.O_RDONLY))
+        with no_descriptors():
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 pool.resize(3)
@@ -233,10 +225,6 @@ def test_without_descriptors_the_pool_goes_on_with_the_workers_that_it_has() -> 
                 assert [future.result(30) for future in futures] == list(range(50))
                 until(lambda: pool._stats()["workers"] == 1)
             assert "could not be started" in str(caught[0].message)
-        finally:
-            for fd in hog:
-                os.close(fd)
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         time.sleep(0.6)
         futures = [pool.submit(time.sleep, 0.2) for _ in range(6)]
         until(lambda: pool._stats()["workers"] == 3)
@@ -244,21 +232,11 @@ def test_without_descriptors_the_pool_goes_on_with_the_workers_that_it_has() -> 
 
 
 def test_without_any_worker_the_error_says_why() -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with ProcessPoolExecutor(1) as warm:
         warm.submit(abs, 1).result()
         pool = ProcessPoolExecutor(1)
-        hog = []
-        resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 3, hard))
-        try:
-            with contextlib.suppress(OSError):
-                while True:
-                    hog.append(os.open(os.devnull, os.O_RDONLY))
+        with no_descriptors():
             error = pool.submit(abs, 1).exception(30)
-        finally:
-            for fd in hog:
-                os.close(fd)
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         assert isinstance(error, BrokenProcessPool)
         assert "Too many open files" in str(error)
         pool.shutdown()

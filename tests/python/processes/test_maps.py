@@ -6,7 +6,6 @@ What it promises on every executor is in `tests/python/executors/test_mapping.py
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -16,23 +15,8 @@ from raddle import NotSerializable
 from raddle.futures import CancelledError, Future, ProcessPoolExecutor
 from tests.python.executors.gates import Gate
 from tests.python.executors.jobs import LONG, Door
+from tests.python.processes.support import MakePool
 from tests.python.processes.tries import Blank, Interrupting, Touchy, length, number_of, touchy_error
-
-MakePool = Callable[..., ProcessPoolExecutor]
-
-
-@pytest.fixture
-def make_pool() -> Iterator[MakePool]:
-    """Make executors; they are shut down after the test."""
-    made: list[ProcessPoolExecutor] = []
-
-    def make(*args: Any, **kwargs: Any) -> ProcessPoolExecutor:
-        made.append(ProcessPoolExecutor(*args, **kwargs))
-        return made[-1]
-
-    yield make
-    for pool in made:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def test_a_map_goes_on_when_few_of_its_items_fit_into_the_arena(make_pool: MakePool) -> None:

@@ -21,6 +21,7 @@ from raddle.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from tests.python.executors.gates import Gate
 from tests.python.executors.jobs import LONG, Flaky, Journal
 from tests.python.futures.support import run_program, until
+from tests.python.processes.support import MakePool
 from tests.python.processes.tries import (
     Loud,
     answer_the_signal,
@@ -31,22 +32,6 @@ from tests.python.processes.tries import (
     ignore_and_spin,
     spoil,
 )
-
-MakePool = Callable[..., ProcessPoolExecutor]
-
-
-@pytest.fixture
-def make_pool() -> Iterator[MakePool]:
-    """Make executors; they are shut down after the test."""
-    made: list[ProcessPoolExecutor] = []
-
-    def make(*args: Any, **kwargs: Any) -> ProcessPoolExecutor:
-        made.append(ProcessPoolExecutor(*args, **kwargs))
-        return made[-1]
-
-    yield make
-    for pool in made:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 @pytest.fixture

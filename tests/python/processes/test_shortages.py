@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pickle
-import resource
 import signal
 import subprocess
 import sys
@@ -13,7 +11,6 @@ import textwrap
 import threading
 import time
 import weakref
-from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
@@ -21,24 +18,7 @@ from typing import Any
 import pytest
 
 from raddle.futures import ProcessPoolExecutor
-from tests.python.processes.support import is_alive, until
-
-
-@contextlib.contextmanager
-def no_descriptors() -> Iterator[None]:
-    """This process can open nothing, until the block ends."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    hog = []
-    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 3, hard))
-    try:
-        with contextlib.suppress(OSError):
-            while True:
-                hog.append(os.open(os.devnull, os.O_RDONLY))
-        yield
-    finally:
-        for fd in hog:
-            os.close(fd)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+from tests.python.processes.support import is_alive, no_descriptors, until
 
 
 @pytest.mark.parametrize("start", ["zygote", "spawn", "fork"])
