@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
 from raddle._internal import __version__
-from raddle._internal.machine import cpu_quota, memory_limit, usable_cores
+from raddle._internal.machine import cpu_quota, memory, memory_limit, usable_cores
 
 PACKAGES = ("cloudpickle", "rich", "tqdm", "threadpoolctl", "numpy", "greenlet", "uvloop", "gevent")
 """What Raddle works with, or what works beside it."""
@@ -69,7 +69,7 @@ def diagnose() -> Diagnosis:
             "affinity": len(os.sched_getaffinity(0)),
             "cgroup_cores": cpu_quota(),
             "usable_cores": usable_cores(),
-            "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+            "memory": memory(),
             "cgroup_memory": memory_limit(),
             "shared_memory_room": _room("/dev/shm"),
         },

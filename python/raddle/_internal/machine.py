@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
-_CGROUPS = Path("/sys/fs/cgroup")
-_OWN_CGROUPS = Path("/proc/self/cgroup")
+# Without pathlib, whose import every program with a pool of processes would wait for.
+_CGROUPS = "/sys/fs/cgroup"
+_OWN_CGROUPS = "/proc/self/cgroup"
 
 _NO_LIMIT = 1 << 60
 """Bytes from which on version 1 of control groups means that there is no limit."""
@@ -29,10 +29,10 @@ def cpu_quota() -> float | None:
     for folder, version in _groups("cpu"):
         try:
             if version == 2:
-                quota, period = (folder / "cpu.max").read_text().split()
+                quota, period = _read(folder, "cpu.max").split()
             else:
-                quota = (folder / "cpu.cfs_quota_us").read_text().strip()
-                period = (folder / "cpu.cfs_period_us").read_text()
+                quota = _read(folder, "cpu.cfs_quota_us").strip()
+                period = _read(folder, "cpu.cfs_period_us")
             if quota not in ("max", "-1"):
                 quotas.append(int(quota) / int(period))
         except (OSError, ValueError):
@@ -40,12 +40,17 @@ def cpu_quota() -> float | None:
     return min(quotas, default=None)
 
 
+def memory() -> int:
+    """Return how many bytes of memory the machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def memory_limit() -> int | None:
     """Return how many bytes of memory the control groups allow; None for no limit."""
     limits = []
     for folder, version in _groups("memory"):
         try:
-            limit = (folder / ("memory.max" if version == 2 else "memory.limit_in_bytes")).read_text().strip()
+            limit = _read(folder, "memory.max" if version == 2 else "memory.limit_in_bytes").strip()
             if limit != "max" and int(limit) < _NO_LIMIT:
                 limits.append(int(limit))
         except (OSError, ValueError):
@@ -53,10 +58,16 @@ def memory_limit() -> int | None:
     return min(limits, default=None)
 
 
-def _groups(controller: str) -> Iterator[tuple[Path, int]]:
+def _read(folder: str, name: str) -> str:
+    with open(os.path.join(folder, name)) as file:
+        return file.read()
+
+
+def _groups(controller: str) -> Iterator[tuple[str, int]]:
     """Yield the folders of this process's control groups and of all above them, each with its version, 1 or 2."""
     try:
-        lines = _OWN_CGROUPS.read_text().splitlines()
+        with open(_OWN_CGROUPS) as file:
+            lines = file.read().splitlines()
     except OSError:
         return
     for line in lines:
@@ -64,15 +75,13 @@ def _groups(controller: str) -> Iterator[tuple[Path, int]]:
         if not controllers:
             root, version = _CGROUPS, 2
         elif controller in controllers.split(","):
-            root, version = _CGROUPS / controllers, 1
+            root, version = os.path.join(_CGROUPS, controllers), 1
         else:
             continue
         # A container sees its own group as the root, whatever its path outside.
-        folder = root / path.lstrip("/")
-        if not folder.is_dir():
+        folder = os.path.normpath(os.path.join(root, path.lstrip("/")))
+        if not os.path.isdir(folder):
             folder = root
-        yield folder, version
-        for above in folder.parents:
-            if not above.is_relative_to(root):
-                break
-            yield above, version
+        while os.path.commonpath([folder, root]) == root:
+            yield folder, version
+            folder = os.path.dirname(folder)

@@ -13,8 +13,8 @@ from raddle._internal import machine
 @pytest.fixture
 def groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A tree of control groups of its own; the process is in none."""
-    monkeypatch.setattr(machine, "_CGROUPS", tmp_path / "cgroup")
-    monkeypatch.setattr(machine, "_OWN_CGROUPS", tmp_path / "own")
+    monkeypatch.setattr(machine, "_CGROUPS", str(tmp_path / "cgroup"))
+    monkeypatch.setattr(machine, "_OWN_CGROUPS", str(tmp_path / "own"))
     (tmp_path / "cgroup").mkdir()
     return tmp_path
 

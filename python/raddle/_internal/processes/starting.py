@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from raddle import _raddle
 from raddle._internal import serialization
-from raddle._internal.machine import memory_limit
+from raddle._internal.machine import memory, memory_limit
 from raddle._internal.processes import environment, forked, notes
 from raddle._internal.processes.privileges import privileges
 
@@ -135,5 +135,4 @@ class Order:
 
 def default_arena_limit() -> int:
     """Return half of the memory that this process may use, in bytes."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min(memory, memory_limit() or memory) // 2
+    return min(memory(), memory_limit() or memory()) // 2
