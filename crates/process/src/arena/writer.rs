@@ -128,8 +128,7 @@ impl Arena {
         if used + len > self.ceiling() && Self::is_crowded(self.limit(), used) {
             return None;
         }
-        let offset = space.allocate(len)?.span.start;
-        Some(Block { offset: as_u64(offset), len: as_u64(len) })
+        space.allocate(len).map(|place| block(place, len))
     }
 
     /// The memory, with the right to write to it: for [`attach`](Arena::attach) in another process, instead of here.
@@ -177,9 +176,7 @@ impl Arena {
         if self.is_inherited() {
             return None;
         }
-        let place = self.space.lock().allocate(len);
-        let offset = place?.span.start;
-        Some(Block { offset: as_u64(offset), len: as_u64(len) })
+        self.space.lock().allocate(len).map(|place| block(place, len))
     }
 
     /// Takes a block back that nobody looks at any more; if it is being written, once that is over. Its pages are kept for the next
@@ -420,6 +417,10 @@ impl Drop for BlockWriter<'_> {
 #[must_use]
 pub fn length_of(parts: impl IntoIterator<Item = usize>) -> Option<usize> {
     parts.into_iter().try_fold(0_usize, |at, len| at.checked_next_multiple_of(ALIGNMENT)?.checked_add(len))
+}
+
+fn block(place: Place, len: usize) -> Block {
+    Block { offset: as_u64(place.span.start), len: as_u64(len) }
 }
 
 fn as_u64(bytes: usize) -> u64 {
