@@ -15,12 +15,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raddle._internal.processes import environment, messages
-from raddle.futures import ProcessPoolExecutor
 
-MakePool = Callable[..., ProcessPoolExecutor]
+if TYPE_CHECKING:  # programs that start zygotes by themselves look at what is imported
+    from raddle.futures import ProcessPoolExecutor
+
+MakePool = Callable[..., "ProcessPoolExecutor"]
 EVALUATE = "tests.python.processes.serving:evaluate"
 REPORTS = {
     messages.READY: "ready",
