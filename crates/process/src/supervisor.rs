@@ -191,7 +191,7 @@ impl Office {
         if !inbox.running {
             let desk = Desk::new(Arc::clone(self), alarm)?;
             let thread = std::thread::Builder::new().name("raddle-supervisor".into()).stack_size(STACK);
-            thread.spawn(move || desk.run())?;
+            raddle_sys::thread::without_signals(|| thread.spawn(move || desk.run()))?;
             inbox.running = true;
         }
         put(&mut inbox);

@@ -4,6 +4,7 @@ use super::shared::Aftermath;
 use super::{Client, Pool};
 use crate::channel::Who;
 use raddle_sync::{Moment, Wake, linger};
+use raddle_sys::thread::without_signals;
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -118,7 +119,7 @@ impl<C: Client> Pool<C> {
         }
         let weak = Arc::downgrade(self);
         let builder = std::thread::Builder::new().name("raddle-collect".into());
-        let started = builder.spawn(move || run_collector(&weak));
+        let started = without_signals(|| builder.spawn(move || run_collector(&weak)));
         started.map(drop).inspect_err(|_| self.collector_started.store(false, Ordering::Release))
     }
 
